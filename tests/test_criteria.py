@@ -211,3 +211,21 @@ def test_a_batch_chooses_by_laplace():
     for j, model in enumerate(result.models):
         for i, own in enumerate(problems):
             assert result.criteria[i, j] == model[i].laplace(own)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood and entry.takes_missing]
+)
+def test_rows_without_an_entry_do_not_count(name):
+    """Of one model, and of several of a batch."""
+    entry = ESTIMATORS[name]
+    empty = np.full((7, entry.X.shape[1]), np.nan, dtype=entry.X.dtype)
+    rows = np.concatenate([entry.X, empty])
+    model = entry.make().fit(rows)
+    for criterion in CRITERIA[:2]:
+        wanted = getattr(model, criterion)(entry.X)
+        assert getattr(model, criterion)(rows) == pytest.approx(wanted, rel=1e-9), criterion
+        if rows.dtype == object:  # batches take numbers
+            continue
+        several = fit_many([rows], entry.make(), n_components=[1, 2], criterion=criterion)
+        assert np.nanmin(several.criteria) == pytest.approx(getattr(several[0], criterion)(entry.X), rel=1e-9)

@@ -367,6 +367,28 @@ def objects_as_reals(X):
     return X if flat is None else flat.reshape(X.shape)
 
 
+def without_entries(X, places=None):
+    """Mask (n_rows,) of rows that have no entry in the columns at `places`, or in any: all are NaN, None or null. What
+    is wrong with rows is said where they are read: rows of anything else have entries."""
+    X = adopted(X)
+    if is_table(X):
+        table = Table(X)
+        masks = [table.is_missing(place) for place in (range(len(table.names)) if places is None else places)]
+        return np.all(masks, axis=0) if masks else np.zeros(len(table), dtype=bool)
+    if scipy.sparse.issparse(X):
+        X = X.tocsr() if places is None else X.tocsc()[:, places].tocsr()
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[np.isnan(X.data)]
+        return np.bincount(rows, minlength=X.shape[0]) == X.shape[1]
+    X = np.asarray(X)
+    X = X[:, np.newaxis] if X.ndim == 1 else X
+    X = X if places is None else X[:, places]
+    if X.dtype.kind == "O":
+        missing = np.array([is_nothing(value) for value in X.flat], dtype=bool).reshape(X.shape)
+    else:
+        missing = np.isnan(X) if X.dtype.kind == "f" else np.zeros(X.shape, dtype=bool)
+    return missing.all(axis=1) if X.shape[1] else np.zeros(len(X), dtype=bool)
+
+
 def as_columns(X, name, reads=None):
     """X as a float array (n_rows, n_columns) or a sparse matrix in CSR form; one-dimensional X is a single column.
 

@@ -111,6 +111,8 @@ def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, 
     alone = _need_estimators(problems, models)
     n_bytes = 8 * len(problems) * len(models) * max(model.layout.size for model in models)
     criterion_in_fit = None if holds_out or len(models) == 1 else criterion
+    if criterion_in_fit is not None:  # `_batch.pyx` counts every row, and criteria leave out rows without an entry
+        alone = alone | problems.with_empty_rows
     passed_over = Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT
     n_effective = None if criterion_in_fit is None else _n_effective(problems, n_effective)
     folds = _folds(problems, seeds) if holds_out else None

@@ -15,7 +15,15 @@ from mixfast.estimators._base import BaseMixture
 from mixfast.in_messages import difference, listed, one_name
 from mixfast.row_data import rows_with, separated, take_data
 from mixfast.status import Status
-from mixfast.tables import as_columns, canonical, check_one_number_a_row, is_table, names_of, same_names
+from mixfast.tables import (
+    as_columns,
+    canonical,
+    check_one_number_a_row,
+    is_table,
+    names_of,
+    same_names,
+    without_entries,
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,14 @@ class Problems:
         if not values.size or not np.isnan(np.min(values)):
             return np.zeros(len(self), dtype=bool)
         return _owners_of(self, np.isnan(values))
+
+    @cached_property
+    def with_empty_rows(self):
+        """Which problems have a row without any entry, a mask (n_problems,)."""
+        found = np.zeros(len(self), dtype=bool)
+        if np.any(self.missing):
+            found[self.owners()[without_entries(self.X)]] = True
+        return found
 
     def all_rows(self):
         """All rows, joined with their row data."""

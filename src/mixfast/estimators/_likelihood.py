@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import get_tags
 from sklearn.utils.validation import _num_samples
 
 from mixfast._docstrings import described
@@ -18,6 +19,7 @@ from mixfast.families.rounding import rounded_rows
 from mixfast.in_messages import in_short, no_mixture
 from mixfast.reading import Readings
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
+from mixfast.tables import without_entries
 from mixfast.weights import observed, weighted_sum
 
 #: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
@@ -73,14 +75,13 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
     def _observed(self, X, sample_weight, n_effective, row_data):
         """(rows that count, their weights or None) for criteria: rows without an entry say nothing."""
         X = rows_with(X, row_data)
-        silent = self._says_nothing(separated(X)[0])
-        if silent is not None and silent.any():
+        if get_tags(self).input_tags.allow_nan and (silent := self._says_nothing(separated(X)[0])).any():
             sample_weight = np.where(silent, 0, 1 if sample_weight is None else sample_weight)
         return observed(X, sample_weight, n_effective)
 
     def _says_nothing(self, X):
-        """Which of the rows, as they were given, have no entry, a mask; None where all rows have some."""
-        return None
+        """Which of the rows, as they were given, have no entry, a mask."""
+        return without_entries(X)
 
     def _n_parameters(self):
         n_components = len(self.weights_)

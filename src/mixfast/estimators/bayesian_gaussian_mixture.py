@@ -115,7 +115,8 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     <n_init_policy>
     prune : bool, default=False
         If True, the fit goes on with moves: two components are merged, or one gives its rows to the others, wherever
-        that raises the bound; sticks are sorted, the largest first. What is left over is empty: there are still
+        that raises the bound; at the end those that hold less than half a row give them to the others, whatever the
+        bound says; sticks are sorted, the largest first. What is left over is empty: there are still
         `n_components`, and `n_clusters_` says how many have rows. That takes up to `max_iter` times `n_components`
         iterations more, which `n_iter_` counts. False never moves a component. Moves look at rows: where these are in
         partitions or blocks they are made in the sample that the fit starts from, and iterations over all rows follow;

@@ -193,7 +193,8 @@ class DirichletProcessMixture(
     lower_bound_ : float
         The evidence lower bound, in nats, summed over the rows: below log p(X).
     lower_bounds_ : list of float
-        After each iteration and each move that was kept.
+        After each iteration and each move that was kept. None is below the one before, but for the last: components
+        that hold less than half a row go at the end, whatever the bound says, and `n_moves_` does not count them.
     n_moves_ : dict
         How many times moves of each name were kept.
     n_iter_ : int

@@ -26,7 +26,7 @@ from mixfast.families.product import Product
 from mixfast.in_messages import among, in_short, listed, one_name
 from mixfast.parts import Categorical, Part
 from mixfast.row_data import separated
-from mixfast.tables import Names, same_names
+from mixfast.tables import Names, same_names, without_entries
 
 
 class Group(NamedTuple):
@@ -422,6 +422,10 @@ class ProductMixture(LikelihoodMixture):
     def _has_gaps(self, X):
         parts = zip(self._mixtures().values(), self._family().columns(X), strict=True)
         return any(own._has_gaps(columns) for own, columns in parts)
+
+    def _says_nothing(self, X):
+        columns = Columns(X)
+        return without_entries(X, np.concatenate([group.places for group in self._groups(columns.names)]))
 
     def _check_missing(self, rows):
         self._check_columns_have_entries(rows)
