@@ -18,6 +18,7 @@ from mixfast import (
     GaussianMixture,
     PoissonMixture,
     Status,
+    StudentTMixture,
     bootstrap_lrt,
     fit_many,
     select,
@@ -392,7 +393,10 @@ def test_groups_in_batches_are_fitted_as_alone():
         (np.ones((60, 3), dtype=bool), "says of 3 components"),
         (np.zeros((60, 2), dtype=bool), "leaves no component to row 0"),
         (np.full((60, 2), 0.3), "should be True and False"),
-        (np.array(["a", "b", "c"])[np.arange(60) % 3], "known_labels is 2 in row 2"),
+        (
+            np.array(["a", "b", "c"])[np.arange(60) % 3],
+            "known_labels is 'c' in row 2, one of 3 names, and there are n_components = 2",
+        ),
         (np.array(["a", 1], dtype=object)[np.arange(60) % 2], "strings or numbers, not both"),
         (np.full(60, np.inf), "known_labels is inf in row 0"),
     ],
@@ -440,3 +444,83 @@ def test_two_classes_that_look_like_unknown_labels_are_said_to(dtype):
         said = GaussianMixture(2, random_state=0).fit(X, known_labels=y)
         GaussianMixture(2, random_state=0).fit(X, np.where(y == 1, 0, -1))
     np.testing.assert_array_equal(bound.means_, said.means_)
+
+
+# ---- labels beside noise ----
+
+
+def rows_beside_noise():
+    rng = np.random.default_rng(7)
+    return np.vstack([rng.normal(0, 1, (60, 2)), rng.normal(9, 1, (60, 2)), rng.uniform(-20, 30, (20, 2))])
+
+
+def labels_beside_noise(third, unknown=-1, dtype=int, first=(0, 1)):
+    labels = np.full(140, unknown, dtype=dtype)
+    labels[:5], labels[60:65], labels[120:125] = *first, third
+    return labels
+
+
+#: Labels of three kinds in each form that labels have, of which the third is no component where there are two.
+TOO_LARGE = {
+    "whole numbers": labels_beside_noise(2),
+    "floats": labels_beside_noise(2.0, np.nan, float),
+    "objects": labels_beside_noise(2, None, object),
+    "names": labels_beside_noise("c", None, object, ("a", "b")),
+}
+
+
+@pytest.mark.parametrize("noise", [None, "uniform"])
+@pytest.mark.parametrize("form", TOO_LARGE)
+@pytest.mark.parametrize("make", [GaussianMixture, StudentTMixture])
+def test_a_label_of_more_components_than_there_are_is_an_error_beside_noise_too(make, form, noise):
+    X, labels = rows_beside_noise(), TOO_LARGE[form]
+    what = "'c' in row 120, one of 3 names" if form == "names" else "2 in row 120"
+    for fit in (
+        lambda model: model.fit(X, known_labels=labels),
+        lambda model: model.fit(X, labels),
+        lambda model: select(X, model, n_components=[2], known_labels=labels),
+    ):
+        with pytest.raises(ValueError, match=f"known_labels is {what}"):
+            fit(make(2, noise=noise, random_state=0))
+    model = make(2, noise=noise, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"known_labels is 2 in row 120"):  # a fit without labels has no names
+        model.predict(X, known_labels=labels)
+
+
+@pytest.mark.parametrize("form", ["whole numbers", "floats"])
+def test_a_batch_says_of_such_labels_that_they_are_outside_the_domain(form):
+    X, labels = rows_beside_noise(), TOO_LARGE[form]
+    model = GaussianMixture(2, noise="uniform", random_state=0)
+    batch = fit_many([X, X], model, known_labels=[labels, labels_beside_noise(-2)])
+    assert batch.status[0] == Status.OUT_OF_DOMAIN
+    assert (
+        batch.predict([X[:0], X], known_labels=[labels[:0], labels_beside_noise(-2)])[1][120:125].tolist() == [-1] * 5
+    )
+
+
+@pytest.mark.parametrize("unknown", [-1, np.nan, None])
+def test_noise_is_a_known_label_in_every_form(unknown):
+    X = rows_beside_noise()
+    labels = labels_beside_noise(-2, unknown, object if unknown is None else type(unknown))
+    for model in (
+        GaussianMixture(2, noise="uniform", random_state=0).fit(X, known_labels=labels),
+        GaussianMixture(2, noise="uniform", random_state=0).fit(X, labels),
+    ):
+        assert model.predict(X, known_labels=labels)[[0, 60, 120]].tolist() == [0, 1, -1]
+    if unknown is not None:
+        batch = fit_many([X], GaussianMixture(2, noise="uniform", random_state=0), known_labels=[labels])
+        assert batch[0].predict(X)[[0, 60]].tolist() == [0, 1]
+
+
+def test_starts_of_more_components_than_there_are_are_an_error_beside_noise():
+    with pytest.raises(ValueError, match="init_params is 2 in row 120"):
+        GaussianMixture(2, noise="uniform", init_params=labels_beside_noise(2)).fit(rows_beside_noise())
+
+
+def test_missing_labels_beside_whole_numbers_are_labels_of_fits_to_tables():
+    X, pandas = rows_beside_noise(), pytest.importorskip("pandas")
+    labels = labels_beside_noise(1)
+    nullable = pandas.Series(labels).astype("Int64").where(labels >= 0)
+    wanted = GaussianMixture(2, random_state=0).fit(X, labels)
+    for given in (nullable, [None if own < 0 else own for own in labels.tolist()]):
+        np.testing.assert_array_equal(GaussianMixture(2, random_state=0).fit(X, given).means_, wanted.means_)

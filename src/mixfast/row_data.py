@@ -209,8 +209,9 @@ def seeding_rows_of(seeds, X, sample_weight=None):
     return Rows(seeds, sample_weight, known=separated(X)[1].get("known_labels"))
 
 
-def check_number_of_components(data, n_components):
-    """Raise ValueError if known labels or sets do not fit the number of components."""
+def check_number_of_components(data, n_components, names=None, beside=""):
+    """Raise ValueError if known labels or sets do not fit the number of components, which may have names; `beside` says
+    what else rows may be of."""
     known = data.get("known_labels")
     if known is None or not len(known):
         return
@@ -219,12 +220,23 @@ def check_number_of_components(data, n_components):
             f"known_labels says of {known.shape[1]} components whether rows may be of them, and there are "
             f"n_components = {n_components}"
         )
-    if known.ndim == 1 and known.max() >= n_components:
-        row = int(np.argmax(known))
+    if known.ndim == 1:
+        _check_labels(known, n_components, names, beside)
+
+
+def _check_labels(known, n_components, names, beside):
+    if known.max() < n_components:
+        return
+    row = int(np.argmax(known))
+    if names is None:
         raise ValueError(
-            f"known_labels is {known[row]} in row {row}, and components have the numbers 0 to {n_components - 1}: "
-            "set n_components to at least one more than the largest label"
+            f"known_labels is {known[row]} in row {row}, and components have the numbers 0 to {n_components - 1}"
+            f"{beside}: set n_components to at least one more than the largest label"
         )
+    raise ValueError(
+        f"known_labels is {str(names[known[row]])!r} in row {row}, one of {len(names)} names, and there are "
+        f"n_components = {n_components}{beside}: set n_components to at least the number of names"
+    )
 
 
 def partial_labels(y):
@@ -235,8 +247,13 @@ def partial_labels(y):
     values = np.asarray(y)
     if values.ndim != 1 or not len(values):
         return None
-    if values.dtype.kind == "O" or hasattr(y, "isna"):
-        return y if np.any(_missing(values)) and len(_strings(values)) else None
+    if values.dtype.kind == "O" and len(_strings(values)):
+        return y if np.any(_missing(values)) else None
+    if values.dtype.kind == "O":  # numbers beside what is missing, such as pandas' nullable integers
+        try:
+            values = np.where(_missing(values), np.nan, values).astype(np.float64)
+        except (TypeError, ValueError):
+            return None
     if values.dtype.kind not in "fiu":
         return None
     unknown = np.isnan(values) | (values == -1)

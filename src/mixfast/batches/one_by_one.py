@@ -46,7 +46,7 @@ def _fit(template, problems, i, seed, n_threads):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            estimator.fit(rows, sample_weight=problems.weights_of(i), **data)
+            estimator.fit(rows, sample_weight=problems.weights_of(i), **estimator._as_passed(data))
     except ValueError:
         return None, Status.NOT_FINITE
     estimator.n_threads, estimator.verbose = template.n_threads, template.verbose

@@ -175,11 +175,14 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
     given = {name: values for name, values in (row_data or {}).items() if values is not None}
+    data = {name: _one_a_row(name, values, offsets) for name, values in given.items()}
+    if "known_labels" in data:  # a missing label is an unknown one
+        data["known_labels"] = np.nan_to_num(data["known_labels"], nan=-1)
     return Problems(
         X,
         offsets,
         None if sample_weight is None else _one_a_row("sample_weight", sample_weight, offsets),
-        {name: _one_a_row(name, values, offsets) for name, values in given.items()},
+        data,
         names,
     )
 

@@ -943,8 +943,9 @@ class BatchResult:
         ends = np.cumsum(n_values)
         for i in np.flatnonzero(alone & (n_values > 0)):
             rows, data = separated(problems.rows_of(i))
-            predict = getattr(self._estimator(i, None), METHODS[name])
-            values[ends[i] - n_values[i] : ends[i]] = predict(rows, **data).ravel()
+            estimator = self._estimator(i, None)
+            found = getattr(estimator, METHODS[name])(rows, **estimator._as_passed(data))
+            values[ends[i] - n_values[i] : ends[i]] = found.ravel()
         if not np.any(alone):
             self._evaluate_compiled(problems, n_threads, name, values)
         elif not np.all(alone):

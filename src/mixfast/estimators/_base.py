@@ -234,6 +234,10 @@ class BaseMixture(DensityEstimator):
         """
         return self.fit(X, y, sample_weight=sample_weight, **row_data).predict(X, **row_data)
 
+    def _as_passed(self, data):
+        """Row data that `_check_row_data` has checked, in the form that users pass it in."""
+        return data
+
     # ---- the units that rows are fitted in ----
 
     def _known_units(self, family, moments):

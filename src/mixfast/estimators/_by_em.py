@@ -428,7 +428,7 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
 
     def _check_components(self, data, sample_weight, init_params):
         """Raise ValueError if known labels, sets or groups contradict each other or the parameters."""
-        check_number_of_components(data, self._n_weights())
+        check_number_of_components(data, self._n_weights(), vars(self).get("component_names_"))
         if self.hold and self.canonical_order:
             raise ValueError(
                 "canonical_order=True numbers components anew, and hold has their numbers: set one of them"

@@ -20,7 +20,7 @@ from mixfast.estimators._constraints import Names
 from mixfast.families.noise import Region, WithNoise, box_about, check_has_volume
 from mixfast.families.presence import with_column_means
 from mixfast.relations import Components
-from mixfast.row_data import OF_COMPONENTS, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, check_number_of_components, rows_with, separated
 
 #: Rows that are noise have few others near: the distance to the NEIGHBOUR-th of them says how few.
 NEIGHBOUR = 10
@@ -114,6 +114,10 @@ def first_noise(rows, noise, n_kept):
     if len(rows) - n_far < n_kept:
         n_far = 1
     return least_crowded(log_volume, max(n_far, 1))
+
+
+#: What messages say of labels beside the numbers of components.
+NOISE_IS = " beside noise, -2"
 
 
 class MixtureWithNoise(MixtureByEM):
@@ -270,19 +274,42 @@ class MixtureWithNoise(MixtureByEM):
         return (is_noise | must) & ~must_not, known
 
     def _check_labels(self, labels):
-        return super()._check_labels(self._numbered_noise(labels))
+        values, is_noise = self._without_noise(labels)
+        if is_noise is None:
+            return super()._check_labels(labels)
+        known = super()._check_labels(values)
+        if np.any(known >= self.n_components):
+            place = int(np.argmax(known >= self.n_components))
+            raise ValueError(
+                f"init_params is {known[place]} in row {place}, and components have the numbers 0 to "
+                f"{self.n_components - 1}{NOISE_IS}"
+            )
+        return np.where(is_noise, known.dtype.type(self.n_components), known)
 
     def _check_row_data(self, data, rows, reset):
-        if data.get("known_labels") is not None:
-            data = data | {"known_labels": self._numbered_noise(data["known_labels"])}
-        return super()._check_row_data(data, rows, reset)
+        values, is_noise = self._without_noise(data.get("known_labels"))
+        if is_noise is None:
+            return super()._check_row_data(data, rows, reset)
+        checked = super()._check_row_data(data | {"known_labels": values}, rows, reset)
+        names = vars(self).get("component_names_")
+        check_number_of_components(checked, self.n_components, names, NOISE_IS)
+        known = checked["known_labels"]
+        return checked | {"known_labels": np.where(is_noise, self.n_components, known)}
 
-    def _numbered_noise(self, labels):
-        """Labels in which -2, for noise, is replaced by the number of the last component."""
+    def _as_passed(self, data):
+        data, known = super()._as_passed(data), data.get("known_labels")
+        if self.noise is None or known is None or known.ndim != 1:
+            return data
+        return data | {"known_labels": np.where(known == self.n_components, -2, known)}
+
+    def _without_noise(self, labels):
+        """(labels with -1 in the place of -2, which is noise, the mask of these); None for the mask where labels are
+        none of single components, or there is no noise."""
         values = np.asarray(labels)
-        if self.noise is None or values.ndim != 1 or values.dtype.kind not in "if":
-            return labels
-        return np.where(values == -2, values.dtype.type(self.n_components), values)
+        if self.noise is None or labels is None or values.ndim != 1:
+            return labels, None
+        is_noise = np.array(values == -2, dtype=bool)
+        return np.where(is_noise, -1, values) if np.any(is_noise) else labels, is_noise
 
     def _take_components(self, n_components):
         super()._take_components(n_components)
