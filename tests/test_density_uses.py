@@ -192,6 +192,75 @@ def test_levels_of_every_family(name):
     assert model.is_outlier(ESTIMATORS[name].X, contamination=0.05, n_draws=2000).dtype == bool
 
 
+#: Those with a place for missing entries of the first column.
+TAKE_MISSING = [name for name, entry in ESTIMATORS.items() if entry.has_likelihood and entry.takes_missing]
+#: Those of them whose rows have all different densities.
+CONTINUOUS_ROWS = [
+    name for name in TAKE_MISSING if name.startswith(("Gaussian", "Student-t", "Gamma", "exponential", "product of"))
+]
+
+
+@pytest.mark.parametrize("name", TAKE_MISSING)
+def test_rows_with_missing_entries_are_outliers_as_often_as_others(name):
+    """Draws lose their first entry, or all but that: the share of outliers among them is that of complete rows."""
+    model = fitted(name)
+    X = model.sample(3000, random_state=1)[0]
+    without, alone = X.copy(), X.copy()
+    without[:, 0] = np.nan
+    alone[:, 1:] = np.nan
+    for rows in (X, without, alone):
+        n_outliers = np.sum(model.is_outlier(rows, contamination=0.1, n_draws=20_000))
+        assert n_outliers <= stats.binom(3000, 0.11).ppf(1 - 1e-6)  # levels have errors of their own
+        if name in CONTINUOUS_ROWS:  # many rows of others may have the density of the level
+            assert n_outliers >= stats.binom(3000, 0.09).ppf(1e-6)
+    some = X[::300], without[::300], alone[::300]
+    expected = [model.is_outlier(own, n_draws=2000) for own in some]
+    assert model.is_outlier(np.concatenate(some), n_draws=2000).tolist() == np.concatenate(expected).tolist()
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+def test_levels_of_patterns_are_those_of_marginals_in_any_unit(unit):
+    X = 0.1 * REALS * unit
+    model = GaussianMixture(2, random_state=0, regularization="relative").fit(X)
+    middle = model.means_.copy()
+    middle[:, 1] = np.nan
+    assert not np.any(model.is_outlier(middle))
+    rng = np.random.default_rng(2)
+    holes = np.where(rng.random(X.shape) < 0.5, np.nan, X)
+    found = model.is_outlier(holes, contamination=0.3)
+    for there in ([0], [1, 2], [0, 2]):
+        own = np.all(np.isnan(holes) != np.isin(np.arange(3), there), axis=1)
+        margin = model.marginal(there)
+        expected = margin.score_samples(holes[own][:, there]) < margin.log_density_level(0.7)
+        assert own.sum() > 3
+        assert np.sum(found[own] != expected) <= 1, there  # levels are of other draws
+    assert np.any(found)
+
+
+def test_a_row_without_any_entry_is_no_outlier():
+    assert fitted("Gaussian full").is_outlier(np.full((1, 3), np.nan)).tolist() == [False]
+
+
+@pytest.mark.parametrize("name", TAKE_MISSING)
+def test_conditional_means_of_rows_with_missing_entries_are_what_is_imputed(name):
+    model, rng = fitted(name), np.random.default_rng(3)
+    X, d = ESTIMATORS[name].X, ESTIMATORS[name].X.shape[1]
+    given = [d - 1, 0]
+    known = X[:, given].copy()
+    known[rng.random((len(X), 2)) < 0.5] = np.nan
+    assert (known != known).all(axis=1).any()
+    try:
+        model.conditional_mean(X[:, given], given)
+    except TypeError:  # no means, or no distributions of columns by themselves
+        with pytest.raises(TypeError):
+            model.conditional_mean(known, given)
+        return
+    rows = np.full(X.shape, np.nan)
+    rows[:, given] = known
+    others = [j for j in range(d) if j not in given]
+    np.testing.assert_allclose(model.conditional_mean(known, given), model.impute(rows)[:, others], rtol=1e-9)
+
+
 # ---- what has none ----
 
 

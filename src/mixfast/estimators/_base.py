@@ -378,8 +378,11 @@ class BaseMixture(DensityEstimator):
     def _pass_over(self, X, weighs=True):
         """A pass over X at the fitted parameters, with the weights of components or with 1 in their place, and the
         dtype that results should have."""
+        return self._pass_over_read(self._read_rows(X, reset=False), weighs)
+
+    def _pass_over_read(self, X, weighs=True):
+        """The same over rows that have been read."""
         ready = self._ready()
-        X = self._read_rows(X, reset=False)
         encoded = ready.family.encode(of_family(X))
         n_components = len(self.weights_)
         mixing, params = ready.state(self, encoded.family.params_layout(n_components, X.shape[1]))

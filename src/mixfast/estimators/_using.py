@@ -60,10 +60,14 @@ class UsedAsDensity:
 
     def _shares_given(self, columns, X):
         """Responsibilities (n_samples, n_components) of rows of which some columns are known, a table or an array."""
+        return self._margin_for(columns, X)._shares_of_rows(X)
+
+    def _margin_for(self, columns, X):
+        """The model of some columns that reads these rows of them."""
         margin = self._margin(columns)
         if not is_table(X):  # which has no names that could be missed
             vars(margin).pop("feature_names_in_", None)
-        return margin._shares_of_rows(X)
+        return margin
 
     def _others(self, columns):
         return [j for j in range(self._n_fitted_features()) if j not in columns]
@@ -170,7 +174,8 @@ class UsedAsDensity:
         Parameters
         ----------
         X_given : array-like of shape (n_samples, n_columns)
-            The known columns, in the order of `columns`.
+            The known columns, in the order of `columns`. Where entries are missing, NaN, means are those given what is
+            there.
         columns : int, str or list of them
             Numbers or names of the columns that are known; they leave at least one.
 
@@ -188,10 +193,17 @@ class UsedAsDensity:
         TypeError
             As `marginal`.
         """
-        return self._conditional_means(X_given, self._places(columns, leaves_some=True))
-
-    def _conditional_means(self, X_given, places):
-        return self._expectations(self._shares_given(places, X_given), np.asarray(X_given), places)
+        places = self._places(columns, leaves_some=True)
+        margin = self._margin_for(places, X_given)
+        rows, _ = separated(margin._read_rows(X_given, reset=False))
+        rows = rows.toarray() if scipy.sparse.issparse(rows) else rows
+        shares = margin._shares_of_rows(X_given)
+        means, others = self._expectations(shares, rows, places), self._others(places)
+        for own, there, _ in _patterns_with_gaps(rows):  # the others are more than those that are asked for
+            known = [places[j] for j in there]
+            expected = self._expectations(shares[own], rows[np.ix_(own, there)], known)
+            means[own] = expected[:, np.searchsorted(self._others(known), others)]
+        return means
 
     def _expectations(self, resp, X, places):
         """Means (n_samples, n_others) of the other columns, of rows of these components."""
@@ -412,22 +424,27 @@ class UsedAsDensity:
             For mixtures of regressions, whose rows have no density.
         """
         check_is_fitted(self)
-        if self._needed_row_data:
-            raise TypeError(f"rows of a {type(self).__name__} have no density, but that of responses")
         if not isinstance(share, Real) or not 0 < share < 1:
             raise ValueError(f"share={in_short(share)} should be between 0 and 1")
+        return _level(self.score_samples(self._draws_for_levels(n_draws, random_state)), share)
+
+    def _draws_for_levels(self, n_draws, random_state):
+        if self._needed_row_data:
+            raise TypeError(f"rows of a {type(self).__name__} have no density, but that of responses")
         if not isinstance(n_draws, Integral) or n_draws < 2:
             raise ValueError(f"n_draws={n_draws!r} should be an integer of at least 2")
         # a model that knows names of columns asks for them
         named = hasattr(self, "feature_names_in_")
-        X = self.sample(n_draws, check_random_state(random_state), as_frame=named)[0]
-        # that of a row: between two densities of zero, whose logarithms are infinite, there is none
-        return float(np.quantile(self.score_samples(X).astype(np.float64), 1 - share, method="lower"))
+        return self.sample(n_draws, check_random_state(random_state), as_frame=named)[0]
 
     def is_outlier(
         self, X: RowsLike, contamination: float = 0.01, n_draws: int = N_DRAWS, random_state: Seed = 0
     ) -> NDArray[np.bool_]:
         """Which rows lie where the density is lowest.
+
+        Rows with missing entries are compared with rows of the mixture that lack the same entries: log densities of
+        some columns are in other units than those of all, so each pattern of what is there has a level of its own, that
+        of its columns by themselves.
 
         Parameters
         ----------
@@ -436,7 +453,8 @@ class UsedAsDensity:
         contamination : float, default=0.01
             The share of rows of the mixture that are taken for outliers.
         n_draws : int, default=100000
-            Rows that are drawn to find the level.
+            Rows that are drawn to find the level; their densities are evaluated once for each pattern of missing
+            entries that X has.
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
 
@@ -452,7 +470,31 @@ class UsedAsDensity:
         """
         if not isinstance(contamination, Real) or not 0 < contamination < 1:
             raise ValueError(f"contamination={contamination!r} should be between 0 and 1")
-        return self.score_samples(X) < self.log_density_level(1 - contamination, n_draws, random_state)
+        log_density = self.score_samples(X)
+        drawn = self._draws_for_levels(n_draws, random_state)
+        patterns = _patterns_with_gaps(separated(self._read_rows(X, reset=False))[0])
+        levels = np.full(len(log_density), _level(self.score_samples(drawn), 1 - contamination))
+        if patterns:
+            read = np.array(separated(self._read_rows(drawn, reset=False))[0], dtype=np.float64)
+        for own, _, missing in patterns:
+            lacking = read.copy()
+            lacking[:, missing] = np.nan
+            p, dtype = self._pass_over_read(lacking)
+            levels[own] = _level(self._evaluate_pass(p, dtype, log_norm=True).log_norm, 1 - contamination)
+        return log_density < levels
+
+
+def _level(log_density, share):
+    """What a share of rows exceeds: that of a row, for between two densities of zero, whose logarithms are infinite,
+    there is nothing."""
+    return float(np.quantile(log_density.astype(np.float64), 1 - share, method="lower"))
+
+
+def _patterns_with_gaps(rows):
+    """`_rows_by_pattern` of rows that have been read, dense or sparse."""
+    if not np.any(np.isnan(rows.data if scipy.sparse.issparse(rows) else rows)):
+        return []
+    return _rows_by_pattern(rows.toarray() if scipy.sparse.issparse(rows) else rows)
 
 
 def _moved_out(ends, are_short, inside):

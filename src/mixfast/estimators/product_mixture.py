@@ -703,7 +703,10 @@ def _numbers(group, mixture, answers, dtype):
     kind = type(group.part).__name__
     block = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
     for j, own in enumerate(answers):
-        if own.values.dtype == object and len(own.values):
+        if own.values.dtype == object and np.all(own.is_missing):  # a row, perhaps, whose only entries are of others
+            block[:, j] = np.nan
+            continue
+        if own.values.dtype == object:
             raise ValueError(f"Column {own.name!r} of X should hold numbers, as it is {kind}, but it holds strings")
         block[:, j] = own.values
         if np.any(np.isinf(block[:, j])):
