@@ -1,11 +1,13 @@
-"""What docstrings of several estimators say in the same words, said once.
+"""What docstrings of several estimators or functions say in the same words, said once.
 
-A docstring has a line `<tol, max_iter>` where these entries go; `described` puts them there when the class is made.
+A docstring has a line `<tol, max_iter>` where these entries go; `described` puts them there when the class or function
+is made.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from inspect import cleandoc
 from textwrap import indent
 from typing import TypeVar
@@ -309,6 +311,38 @@ default='auto'
         **row_data
             `groups`, `exposure`, `offset` and `gate_X`, as in `fit`.
         """,
+    "models of problems": """
+        n_components : int or list of int, default=None
+            Numbers of components to try, in place of the estimator's.
+        covariance_type : str or list of str, default=None
+            Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
+        criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
+            Where there are several models for each problem, the one with the least is kept. They are then fitted with
+            `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults:
+            1e-6 of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
+            'laplace' is for `DirichletMultinomialMixture`, which alone has it.
+            'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
+            belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
+        keep : {'best', 'all'}, default='best'
+            'all' keeps the fits of all models, in `result.models`.
+        allow_spurious : bool, default=False
+            Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in
+            `select`. By default it is only where there is no other, and then the one with the fewest parameters.
+        """,
+    "fits of problems": """
+        n_effective : {'sum', 'kish'} or float, default=None
+            The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a
+            number is that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is
+            far from the number of rows of a problem.
+        seeds : array-like of int of shape (n_problems,), default=None
+            A seed for each problem, from 0 to 2**32 - 1.
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
+        n_threads : int or None, default=None
+            None is all that the process may use.
+        progress : bool, default=False
+            Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
+        """,
     "exposure": """
         exposure : float or array-like of shape (n_samples,), default=None
             What counts are proportional to, the time or area of each row; None is 1.
@@ -341,7 +375,7 @@ ENTRIES["init_params of student-t components"] = ENTRIES["init_params of gaussia
 
 PLACE = re.compile(r"^( *)<([^<>]+)>$", flags=re.MULTILINE)
 
-Described = TypeVar("Described", bound=type)
+Described = TypeVar("Described", bound=Callable[..., object])
 
 
 def filled(docstring: str) -> str:
@@ -355,7 +389,7 @@ def filled(docstring: str) -> str:
 
 
 def described(cls: Described) -> Described:
-    """Fills in the docstrings of a class and of its own methods."""
+    """Fills in the docstring of a function, or those of a class and of its own methods."""
     for described_object in (cls, *(getattr(member, "__func__", member) for member in vars(cls).values())):
         docstring = getattr(described_object, "__doc__", None)
         if docstring and PLACE.search(docstring):

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
 from mixfast._typing import Column, CovarianceShape, CovarianceType, CriterionName, NEffective, ProblemRows, Seed
 from mixfast.batches._batch import choose, fit_problems
@@ -42,6 +43,7 @@ class NoRowsError(ValueError):
     """No row of a table has values in all columns, so there is nothing to fit."""
 
 
+@described
 def fit_many(
     problems: ProblemRows,
     estimator: Any,
@@ -84,36 +86,10 @@ def fit_many(
         its `fit`. Categories should be numbers.
     estimator : GaussianMixture, BernoulliMixture or any other mixture of this package
         What is fitted, with its parameters. `n_threads`, `verbose` and `warm_start` play no role.
-    n_components : int or list of int, default=None
-        Numbers of components to try, in place of the estimator's.
-    covariance_type : str or list of str, default=None
-        Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
-    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
-        Where there are several models for each problem, the one with the least is kept. They are then fitted with
-        `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
-        of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
-        'laplace' is for `DirichletMultinomialMixture`, which alone has it.
-        'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
-        belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
-    keep : {'best', 'all'}, default='best'
-        'all' keeps the fits of all models, in `result.models`.
-    allow_spurious : bool, default=False
-        Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
-        By default it is only where there is no other, and then the one with the fewest parameters.
+    <models of problems>
     sample_weight : array-like, default=None
         Weights of the rows, in the form of the problems: a list, an array (n_problems, n_samples), or a flat array.
-    n_effective : {'sum', 'kish'} or float, default=None
-        The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a number is
-        that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is far from the
-        number of rows of a problem.
-    seeds : array-like of int of shape (n_problems,), default=None
-        A seed for each problem, from 0 to 2**32 - 1.
-    random_state : int, RandomState instance or None, default=None
-        None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
-    n_threads : int or None, default=None
-        None is all that the process may use.
-    progress : bool, default=False
-        Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
+    <fits of problems>
     **row_data : array-like
         What the `fit` of the estimator takes of each row beside these, in the form of the problems: `known_labels`, as
         numbers of components or, of each problem, an array (n_samples, n_components) of bool; `groups`, whose problems
@@ -183,6 +159,7 @@ def fit_many(
     return _result(problems, plan, found, keep)._named(None, names, library=library)
 
 
+@described
 def fit_many_columns(
     data: Any,
     estimator: Any,
@@ -210,34 +187,8 @@ def fit_many_columns(
         NaN and null are left out, column by column. Tables other than arrays are read through narwhals.
     estimator : mixture
         What is fitted to each; it stays unfitted itself.
-    n_components : int or list of int, default=None
-        Numbers of components to try, in place of the estimator's.
-    covariance_type : str or list of str, default=None
-        Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
-    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
-        Where there are several models for each problem, the one with the least is kept. They are then fitted with
-        `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
-        of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
-        'laplace' is for `DirichletMultinomialMixture`, which alone has it.
-        'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
-        belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
-    keep : {'best', 'all'}, default='best'
-        'all' keeps the fits of all models, in `result.models`.
-    allow_spurious : bool, default=False
-        Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
-        By default it is only where there is no other, and then the one with the fewest parameters.
-    n_effective : {'sum', 'kish'} or float, default=None
-        The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a number is
-        that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is far from the
-        number of rows of a problem.
-    seeds : array-like of int of shape (n_problems,), default=None
-        A seed for each problem, from 0 to 2**32 - 1.
-    random_state : int, RandomState instance or None, default=None
-        None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
-    n_threads : int or None, default=None
-        None is all that the process may use.
-    progress : bool, default=False
-        Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
+    <models of problems>
+    <fits of problems>
 
     Returns
     -------
@@ -274,6 +225,7 @@ def fit_many_columns(
     return result._named(names, None, are_columns=True, library=library_of(data))
 
 
+@described
 def fit_many_groups(
     data: Any,
     estimator: Any,
@@ -316,34 +268,8 @@ def fit_many_groups(
         `result[i]`.
     sample_weight : name of a column, default=None
         How often each row counts. It is not fitted, and rows where it has nothing are left out.
-    n_components : int or list of int, default=None
-        Numbers of components to try, in place of the estimator's.
-    covariance_type : str or list of str, default=None
-        Structures of the covariance to try, likewise. 'all' is mclust's fourteen shapes, of one column 'E' and 'V'.
-    criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
-        Where there are several models for each problem, the one with the least is kept. They are then fitted with
-        `reg_covar=0`, unless the estimator has another `reg_covar` or `regularization` than its class' defaults: 1e-6
-        of the squared unit of the data distorts columns of small scale. A singular covariance is repaired.
-        'laplace' is for `DirichletMultinomialMixture`, which alone has it.
-        'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
-        belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
-    keep : {'best', 'all'}, default='best'
-        'all' keeps the fits of all models, in `result.models`.
-    allow_spurious : bool, default=False
-        Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in `select`.
-        By default it is only where there is no other, and then the one with the fewest parameters.
-    n_effective : {'sum', 'kish'} or float, default=None
-        The number of independent rows that the weights of a problem stand for, as in `GaussianMixture.bic`; a number is
-        that of every problem. 'heldout' has no use for it. None is 'sum', with a warning where that is far from the
-        number of rows of a problem.
-    seeds : array-like of int of shape (n_problems,), default=None
-        A seed for each problem, from 0 to 2**32 - 1.
-    random_state : int, RandomState instance or None, default=None
-        None takes the estimator's. An int is the seed of every problem; otherwise each draws its own.
-    n_threads : int or None, default=None
-        None is all that the process may use.
-    progress : bool, default=False
-        Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
+    <models of problems>
+    <fits of problems>
     **row_data : name of a column or list of them
         What the `fit` of the estimator takes of each row beside these, such as ``exposure="hours"`` for a
         `PoissonMixture`. These columns are not fitted; rows where they have nothing are left out, but for
