@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,13 +34,14 @@ from mixfast import (
     Statistics,
     Status,
     StudentTMixture,
+    fit_many,
     persistence,
     select,
 )
 from mixfast.engine._fit import Fit
 from mixfast.engine._isa import available_isas
 from mixfast.estimators._likelihood import LikelihoodMixture
-from mixfast.parts import Bernoulli, Categorical, Gaussian
+from mixfast.parts import Bernoulli, Categorical, Gaussian, StudentT
 
 # fits of a few steps, on purpose, and sums of nobody's rows
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -323,12 +325,22 @@ def test_names_of_components_are_in_designs(name):
 def test_a_design_of_other_responses_is_refused():
     entry = SUMMED["experts, multinomial"]
     rows = entry.rows()
-    known = entry.make().with_design(of(entry.make().design, rows))
-    known.set_params(expert=["multinomial", "gaussian"])
-    with pytest.raises(
-        ValueError, match=r"the design is of 1 response\(s\), and expert=\['multinomial', 'gaussian'\] is"
+    design = of(entry.make().design, rows)
+    for own, message in (
+        (design, "the design is of 'multinomial', and this is of 'multinomial', 'gaussian'"),
+        (of_before(design), r"the design is of 1 response\(s\), and expert=\['multinomial', 'gaussian'\] is"),
     ):
-        known.fit(rows.X, [rows.data["y"], rows.X[:, 0]])
+        known = entry.make().with_design(own)
+        known.set_params(expert=["multinomial", "gaussian"])
+        with pytest.raises(ValueError, match=message):
+            known.fit(rows.X, [rows.data["y"], rows.X[:, 0]])
+
+
+def of_before(design):
+    """The design as it was written before it said what its categories are of."""
+    contents = persistence.from_bytes(design.to_bytes(), "design", dict)
+    del contents["design"]["columns"]
+    return Design.from_bytes(persistence.to_bytes(persistence.Contents("design", "Design", contents)))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -358,7 +370,8 @@ def test_a_design_of_no_rows_says_nothing():
 def test_bytes_of_before_designs_had_names_of_components_and_a_precision_are_read():
     design = BernoulliMixture().design(ESTIMATORS["Bernoulli"].X)
     contents = persistence.from_bytes(design.to_bytes(), "design", dict)
-    del contents["design"]["component_names"], contents["design"]["dtype"]
+    for name in ("component_names", "dtype", "columns"):
+        del contents["design"][name]
     old = persistence.to_bytes(persistence.Contents("design", "Design", contents))
     assert Design.from_bytes(old).to_bytes() == design.to_bytes()
     for names in (["b", "a"], ["a", "a"], [1]):
@@ -366,7 +379,10 @@ def test_bytes_of_before_designs_had_names_of_components_and_a_precision_are_rea
         strange = persistence.to_bytes(persistence.Contents("design", "Design", contents))
         with pytest.raises(ValueError, match="names of components should be strings, sorted, once each"):
             Design.from_bytes(strange)
-    contents["design"] |= {"component_names": [], "dtype": "int64"}
+    contents["design"] |= {"component_names": [], "columns": ["a", 1]}
+    with pytest.raises(ValueError, match=r"what categories are of should be strings, got \['a', 1\]"):
+        Design.from_bytes(persistence.to_bytes(persistence.Contents("design", "Design", contents)))
+    contents["design"] |= {"columns": None, "dtype": "int64"}
     with pytest.raises(ValueError, match="dtype of rows should be float32 or float64, got 'int64'"):
         Design.from_bytes(persistence.to_bytes(persistence.Contents("design", "Design", contents)))
 
@@ -386,6 +402,12 @@ def test_priors_of_columns_need_no_products_of_pairs(make, covariance_type):
     for of_pairs in {True, False} if own.ndim == 2 else {False}:
         for ours, theirs in zip(design._scatter.moments(of_pairs), old._scatter.moments(of_pairs), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+    if own.ndim == 2:
+        assert (design + old)._scatter.products.shape == (3, 3)
+        return
+    for one, other in ((design, old), (old, design)):
+        with pytest.raises(ValueError, match=r"one design has the products of each pair of columns.* Make both again"):
+            one + other
 
 
 NAMES_OF_TYPES = {BayesianGaussianMixture: "covariance_type", DirichletProcessMixture: "component"}
@@ -923,3 +945,118 @@ def test_the_names_of_a_model_say_what_it_is_for():
     entry = ESTIMATORS["Dirichlet-multinomial, free"]
     statistics = DirichletMultinomialMixture(2, random_state=0).fit(entry.X).statistics(entry.X)
     assert repr(statistics).startswith("<Statistics of 60 rows for 2 components, DirichletMultinomial, float64")
+
+
+#: (made, changed): what the categories of a design are of is another column or response in the second.
+CHANGED = {
+    "another column": (
+        ProductMixture([(0, Categorical()), (1, Categorical()), (2, Gaussian())], 2),
+        {"parts": [(1, Categorical()), (0, Categorical()), (2, Gaussian())]},
+    ),
+    "fewer columns": (
+        ProductMixture([(0, Categorical()), (1, Categorical()), (2, Gaussian())], 2),
+        {"parts": [(1, Categorical()), (2, Gaussian())]},
+    ),
+    "the rest": (
+        ProductMixture([(0, Gaussian()), (Categorical(),)], 2),
+        {"parts": [(1, Gaussian()), (Categorical(),)]},
+    ),
+    "another column of a process": (
+        DirichletProcessMixture([(0, Categorical()), (2, Gaussian())]),
+        {"component": [(1, Categorical()), (2, Gaussian())]},
+    ),
+    "another response": (
+        MixtureOfExperts(2, expert=["multinomial", "gaussian"]),
+        {"expert": ["gaussian", "multinomial"]},
+    ),
+    "another kind": (MixtureOfExperts(2, expert="multinomial"), {"expert": "poisson"}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_is_known_of_one_column_is_not_that_of_another(name):
+    """All columns hold 0, 1 and 2, so that nothing but the names of columns could tell."""
+    estimator, params = CHANGED[name]
+    X = np.random.default_rng(0).integers(0, 3, size=(60, 3)).astype(float)
+    rows = X[:, :1] if isinstance(estimator, MixtureOfExperts) else X
+    several = isinstance(estimator, MixtureOfExperts) and not isinstance(estimator.expert, str)
+    data = {} if rows is X else {"y": X[:, 1:] if several else X[:, 1]}
+    design = estimator.design(rows, **data)
+    known = estimator.with_design(design)
+    known.fit(rows, **data)  # as it was
+    other = clone(estimator).set_params(**params)
+    for own in (design, Design.from_bytes(design.to_bytes())):
+        with pytest.raises(ValueError, match=r"the design is of .*, and this is of .*: .* Make a design by this"):
+            other.with_design(own)
+    for again in (known, clone(known)):
+        again.set_params(**params)
+        with pytest.raises(ValueError, match=r"the design is of .*, and this is of .*: .* Make a design by this"):
+            again.fit(rows, **data)
+    assert other.with_design(other.design(rows, **data)).fit(rows, **data).n_iter_  # the remedy
+
+
+def test_parts_that_change_otherwise_keep_what_is_known():
+    X = np.random.default_rng(0).integers(0, 3, size=(60, 3)).astype(float)
+    estimator = ProductMixture([(0, Categorical()), (1, Gaussian())], 2, random_state=0)
+    known = estimator.with_design(estimator.design(X[:, :2]))
+    known.set_params(parts=[(1, StudentT()), (0, Categorical(alpha=2.0))], n_components=3)
+    model = known.fit(X[X[:, 0] < 2])
+    assert [own.tolist() for own in model._names_of_codes()] == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize("make", [partial(CategoricalMixture, 2), partial(DirichletProcessMixture, "categorical")])
+def test_what_is_known_of_a_table_is_not_that_of_its_columns_in_another_order(make):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": list("xyz") * 20, "b": list("zxy") * 20})
+    known = make().with_design(make().design(table))
+    known.fit(table)
+    known.fit(table.to_numpy())  # which has no names
+    with pytest.raises(ValueError, match=r"the design is of 'a', 'b', and this is of 'b', 'a'"):
+        known.fit(table[["b", "a"]])
+    # the names of an earlier fit are no parameters
+    model = make().fit(table[["b", "a"]])
+    assert model.with_design(make().design(table)).fit(table).feature_names_in_.tolist() == ["a", "b"]
+
+
+def test_a_part_of_what_is_left_has_as_many_columns_as_in_the_design():
+    X = np.random.default_rng(0).integers(0, 3, size=(60, 4)).astype(float)
+    estimator = ProductMixture([(0, Gaussian()), (Categorical(),)], 2)
+    known = estimator.with_design(estimator.design(X[:, :3]))
+    with pytest.raises(ValueError, match="X has 3 columns of categories, and the design is of rows with 2: make one"):
+        known.fit(X)
+
+
+@every_summed
+def test_what_is_known_of_all_rows_is_in_models_of_batches(name):
+    entry = SUMMED[name]
+    rows, estimator = as_numbers(entry.rows()), entry.make(max_iter=3)
+    design = of(estimator.design, rows)
+    known = estimator.with_design(design)
+    part = rows if design.categories is None else without_last_name(rows, design)
+    data = dict(part.data) if isinstance(part, Rows) else {}
+    X = part.X if isinstance(part, Rows) else part
+    halves = [slice(0, len(part) // 2), slice(len(part) // 2, None)]
+
+    def fitted(of_one):
+        data_of = {key: [np.asarray(own)[half] for half in halves] for key, own in data.items()}
+        return fit_many([X[half] for half in halves], of_one, **data_of)
+
+    model, other = fitted(known)[0], fitted(estimator)[0]
+    assert _said(model) == _said(known)
+    assert _said(other) == _said(estimator) == (None, ())
+    again = pickle.loads(pickle.dumps(fitted(known)))[0]
+    assert _said(again) == _said(known)
+
+
+def as_numbers(rows):
+    """Strings by their codes: batches take numbers alone."""
+    if rows.X.dtype != object:
+        return rows
+    columns = [own if isinstance(own[0], float) else np.unique(own, return_inverse=True)[1] for own in rows.X.T]
+    return Rows(np.column_stack(columns).astype(float), rows.data)
+
+
+def _said(model):
+    """What an estimator knows of all rows."""
+    names = model._names_of_all
+    return None if names.categories is None else [own.tolist() for own in names.categories], names.components

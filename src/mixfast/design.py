@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from mixfast import persistence, units
+from mixfast.in_messages import listed
 from mixfast.scatter import Scatter
 
 KIND = "design"
@@ -20,10 +21,25 @@ class NamesOfAll(NamedTuple):
         None where nothing is known.
     components : tuple of str
         What known labels call components, sorted; empty where they say numbers, or nothing is known.
+    columns : list of str, or None
+        What `categories` are of, as the estimator tells its columns, parts or responses from others; None where it is
+        not known.
+    last : bool
+        Whether later fits know them: those that problems of a batch have in common are of that batch alone.
     """
 
     categories: list[Any] | None = None
     components: tuple[str, ...] = ()
+    columns: list[str] | None = None
+    last: bool = True
+
+    def check_columns(self, own: list[str] | None) -> None:
+        """Raises ValueError for an estimator, or rows, whose categories are of others than those of the design."""
+        if self.columns is not None and own is not None and self.columns != own:
+            raise ValueError(
+                f"the design is of {listed(self.columns)}, and this is of {listed(own)}: categories would be those of "
+                "others. Make a design by this estimator, of rows with these columns, and give that to with_design"
+            )
 
 
 class Design:
@@ -62,6 +78,7 @@ class Design:
 
     __slots__ = (
         "_categories",
+        "_columns",
         "_component_names",
         "_dtype",
         "_estimator",
@@ -84,9 +101,11 @@ class Design:
         scatter=None,
         component_names=(),
         dtype="float64",
+        columns=None,
     ):
         """For estimators: raises ValueError where this is no design. `sets` is the family's, `moments` of the units,
-        `scatter` what a prior follows from: those of `Scatter`, None where it follows from nothing."""
+        `scatter` what a prior follows from: those of `Scatter`, None where it follows from nothing; `columns` is
+        that of `NamesOfAll`."""
         if type(estimator) is not str or type(n_rows) is not int or n_rows < 0 or type(weight) is not float:
             raise ValueError(f"a design of {estimator!r} has {n_rows!r} rows of weight {weight!r}")
         if not 0 <= weight < np.inf:
@@ -100,7 +119,10 @@ class Design:
         self._estimator, self._n_rows, self._weight = estimator, n_rows, weight
         if dtype not in ("float32", "float64"):
             raise ValueError(f"the dtype of rows should be float32 or float64, got {dtype!r}")
+        if columns is not None and any(type(own) is not str for own in columns):
+            raise ValueError(f"what categories are of should be strings, got {columns!r}")
         self._component_names, self._dtype = names, dtype
+        self._columns = None if columns is None else [*columns]
         self._sets, self._moments, self._categories = sets, moments, categories
         self._scatter = Scatter.of_arrays(scatter) if scatter else None
 
@@ -127,7 +149,9 @@ class Design:
     @property
     def _names(self):
         """`NamesOfAll`; rows that are not there have none."""
-        return NamesOfAll(self.categories, tuple(self._component_names)) if self._n_rows else NamesOfAll()
+        if not self._n_rows:
+            return NamesOfAll()
+        return NamesOfAll(self.categories, tuple(self._component_names), self._columns)
 
     def __repr__(self):
         return f"<Design of {self._n_rows} rows for {self._estimator}>"
@@ -138,7 +162,8 @@ class Design:
         Raises
         ------
         ValueError
-            For designs of other estimators, or of rows with other columns.
+            For designs of other estimators, of rows with other columns, and where one alone has products of pairs of
+            columns.
         """
         if not isinstance(other, Design):
             return NotImplemented
@@ -146,9 +171,12 @@ class Design:
             raise ValueError(f"designs for {self._estimator} and {other._estimator} cannot be added")
         if not (self._n_rows and other._n_rows):
             return self if self._n_rows else other
+        if self._scatter is not None and other._scatter is not None:
+            self._scatter.check_has_what(other._scatter)
         own, its = _widths(self), _widths(other)
         if own != its:
             raise ValueError(f"designs of rows with other columns cannot be added: {own} and {its}")
+        self._names.check_columns(other._columns)
         weight = self._weight + other._weight
         return self._replaced(
             n_rows=self._n_rows + other._n_rows,
@@ -161,6 +189,7 @@ class Design:
             else [_union(*pair) for pair in zip(self._categories, other._categories, strict=True)],
             component_names=sorted({*self._component_names, *other._component_names}),
             dtype=np.result_type(self._dtype, other._dtype).name,
+            columns=self._columns or other._columns,
         )
 
     def _replaced(self, **fields):
@@ -176,6 +205,7 @@ class Design:
             "categories": self._categories,
             "component_names": self._component_names,
             "dtype": self._dtype,
+            "columns": self._columns,
             "scatter": None if self._scatter is None else self._scatter.arrays(),
         }
 

@@ -57,6 +57,15 @@ class Scatter(NamedTuple):
                 products = products + other.products + self.weight * share * steps
             return Scatter(weight, self.means + share * step, products)
 
+    def check_has_what(self, other: Scatter) -> None:
+        """Raises ValueError where only one of the two has products of pairs of columns."""
+        if self.products.ndim != other.products.ndim and 0 not in (self.products.size, other.products.size):
+            raise ValueError(
+                "one design has the products of each pair of columns, the other of each column with itself alone: an "
+                "earlier version of mixfast made the one, or they are for different types of covariances. Make both "
+                "again of their rows, by the method design of one estimator"
+            )
+
     def of_columns(self, columns: slice) -> Scatter:
         """Of some of the columns."""
         own = self.products[columns, columns] if self.products.ndim == 2 else self.products[columns]

@@ -373,7 +373,7 @@ class BatchResult:
             warnings.simplefilter("ignore")
             estimator._finish(fit, model.layout, self.dtype)
         estimator._learn_row_data(self.row_data)
-        vars(estimator).pop("_names_of_all", None)  # those of all problems are not those of a later fit
+        estimator._forget_names_of_problems()
         return estimator
 
     def __iter__(self):

@@ -57,6 +57,9 @@ class ProcessElsewhere:
     def _names_of_codes(self):
         return self._reader()._names_of_codes()
 
+    def _columns_of_names(self):
+        return self._reader()._columns_of_names()
+
     def _state_of_fit(self, layout):
         counts, params = self._packed_state(layout)
         return (np.append(counts, self.concentration_posterior_[1]) if self._learns_concentration() else counts), params

@@ -34,7 +34,7 @@ class ReadByComponents:
 
     def _new_reader(self):
         reader = self._component().reader(type(self).__name__)
-        reader._names_of_all = self._names_of_all
+        reader._take_names_of_all(self)
         return reader
 
     def _learn_from(self, reader):
@@ -99,7 +99,9 @@ class ReadByComponents:
             return self
         names = _names_of_groups(reader, columns, other, other_columns)
         prior = self.prior and {names.get(name, name): own for name, own in self.prior.items()}
-        return clone(self).set_params(component=other.parts, prior=prior)
+        renamed = clone(self).set_params(component=other.parts, prior=prior)
+        renamed._take_names_of_all(other)
+        return renamed
 
     def _learn_columns(self, n_features, names):
         reader = self._new_reader()

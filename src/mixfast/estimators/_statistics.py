@@ -40,6 +40,11 @@ class FromStatistics:
         vars(self).pop("_names_of_all", None)
         vars(self).update({name: own for name, own in vars(other).items() if name == "_names_of_all"})
 
+    def _forget_names_of_problems(self):
+        """Know no names that problems of a batch have in common: a later fit is to other rows."""
+        if not self._names_of_all.last:
+            del self._names_of_all
+
     # ---- what a subclass says ----
 
     def _no_rows(self, dtype):
@@ -48,6 +53,11 @@ class FromStatistics:
 
     def _names_of_codes(self):
         """What codes in prepared rows stand for, the categories of each column; None where rows hold numbers."""
+        return None
+
+    def _columns_of_names(self):
+        """What the lists of `_names_of_codes` are of, in words: what tells the columns, parts or responses from others
+        that the same estimator may have later; None where nothing does."""
         return None
 
     def _scatter_of(self, rows, sample_weight):
@@ -145,6 +155,7 @@ class FromStatistics:
             component_names=[str(own) for own in vars(learner).get("component_names_", ())],
             scatter=None if scatter is None else scatter.arrays(),
             dtype=X.dtype.name,
+            columns=learner._columns_of_names(),
         )
 
     def with_design(self, design: Design) -> Self:
@@ -163,9 +174,16 @@ class FromStatistics:
         estimator : object
             Of the same class and parameters. What the design learned is none of them: files have it not, and
             `categories` that are given go before.
+
+        Raises
+        ------
+        ValueError
+            For designs of other estimators, and of other parts or responses. Where these are changed later, `fit` says
+            so.
         """
         self._check_design(design)
         copied = clone(self)
+        design._names.check_columns(copied._columns_of_names())
         copied._names_of_all = design._names
         copied._check_names_of_all()
         return copied
@@ -217,6 +235,7 @@ class FromStatistics:
         self._check_for_statistics(row_data)
         if design is not None:
             self._check_design(design)
+            design._names.check_columns(self._columns_of_names())
             self._check_categories(design)
         return self._statistics_at(X, sample_weight, design, row_data)
 

@@ -287,6 +287,10 @@ class CategoricalMixture(LikelihoodMixture):
     def _names_of_codes(self):
         return self._known_categories()
 
+    def _columns_of_names(self):
+        names = vars(self).get("feature_names_in_")
+        return None if names is None else names.tolist()
+
     def _may_meet_unseen(self):
         return self.unseen == "missing"
 
@@ -297,6 +301,7 @@ class CategoricalMixture(LikelihoodMixture):
         answers = Columns(X, ensure_min_samples).all_answers()
         check_names(self, X, reset)
         if reset:
+            self._names_of_all.check_columns(self._columns_of_names())
             self._learn_categories(answers, self._names_of_all.categories, ensure_min_samples > 0)
         is_float32 = all(own.values.dtype == np.float32 for own in answers)
         return self._coded(answers, np.float32 if is_float32 else np.float64)

@@ -489,6 +489,7 @@ default='gaussian'
         names, of_all = self._names_of_experts(), self._names_of_all.categories
         if of_all is None:
             return [None] * len(names)
+        self._names_of_all.check_columns(self._columns_of_names())
         if len(of_all) != len(names):
             raise ValueError(
                 f"the design is of {len(of_all)} response(s), and expert={self.expert!r} is of {len(names)}: make one "
@@ -498,6 +499,9 @@ default='gaussian'
             own if name == "multinomial" or (name in OF_CLASSES and len(own)) else None
             for name, own in zip(names, of_all, strict=True)
         ]
+
+    def _columns_of_names(self):
+        return list(self._names_of_experts())
 
     def _check_names_of_all(self):
         for name, classes in zip(self._names_of_experts(), self._classes_of_all(), strict=True):
@@ -649,7 +653,7 @@ default='gaussian'
         if "_fitted_formula" in vars(self) and y is not None:
             found = self._classes_by_formula(self._fitted_formula, y)
         found = self._classes_in(y, classes_of) if found is None else found
-        estimator._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in found])
+        estimator._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in found], last=False)
         return estimator
 
     def _classes_in(self, y, classes_of_one):
@@ -680,7 +684,7 @@ default='gaussian'
             self._n_columns_of_X, self._n_gate_columns = int(kept["n_columns"]), int(kept["n_gate_columns"])
         if "classes" in kept:
             classes = kept["classes"] if self._has_several else [kept["classes"]]
-            self._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in classes])
+            self._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in classes], last=False)
 
     @property
     def n_parameters(self) -> int:

@@ -450,11 +450,11 @@ class ProductMixture(LikelihoodMixture):
         return clone(self).set_params(parts=parts)
 
     def _by_place(self, names):
-        return clone(self).set_params(parts=[(*group.places, group.part) for group in self._groups(names)])
+        return self._with_columns_anew([(*group.places, group.part) for group in self._groups(names)])
 
     def _by_name(self, names):
         parts = [(*(names[place] for place in _columns_of(part, Names(()))), part[-1]) for part in self.parts]
-        return clone(self).set_params(parts=parts)
+        return self._with_columns_anew(parts)
 
     def _reads(self, names):
         looked_at = np.zeros(len(names), dtype=bool)
@@ -492,9 +492,30 @@ class ProductMixture(LikelihoodMixture):
         categories = [own for part in of_parts if part is not None for own in part]
         return categories or None
 
+    def _columns_of_names(self):
+        parts = [part for part in self.parts if is_part(part)]
+        return [_said_of(part, parts) for part in parts if isinstance(part[-1], Categorical)]
+
+    def _with_columns_anew(self, parts):
+        """The estimator, not fitted, with the same parts whose columns are called otherwise."""
+        other = clone(self).set_params(parts=parts)
+        if self._names_of_all.columns is not None:
+            self._names_of_all.check_columns(self._columns_of_names())
+            other._names_of_all = self._names_of_all._replace(columns=other._columns_of_names())
+        return other
+
     def _categories_of_all(self, groups):
         """Those that all rows have of the columns of each group, a list; None where they have none, or it is not
-        known."""
+        known. Raises ValueError where they are of other columns."""
+        if self._names_of_all.categories is not None:
+            self._names_of_all.check_columns(self._columns_of_names())
+            n_known = len(self._names_of_all.categories)
+            n_columns = sum(len(group.places) for group in groups if _is_categorical(group))
+            if n_columns != n_known:
+                raise ValueError(
+                    f"X has {n_columns} columns of categories, and the design is of rows with {n_known}: make one of "
+                    "rows like X"
+                )
         left, is_known = iter(self._names_of_all.categories or ()), self._names_of_all.categories is not None
         return [
             list(islice(left, len(group.places))) if is_known and _is_categorical(group) else None for group in groups
@@ -692,6 +713,15 @@ def _columns_of(part, names):
 
 def _are_equal(one, other):
     return one is other or np.array_equal(np.asarray(one, np.float64), np.asarray(other, np.float64), equal_nan=True)
+
+
+def _said_of(part, parts):
+    """The columns of a part in words; of one that takes those that are left, which are not."""
+    columns = _columns_of(part, Names(()))
+    if columns:
+        return ", ".join(map(str, columns))
+    others = [column for other in parts for column in _columns_of(other, Names(()))]
+    return f"all but {', '.join(map(str, others))}" if others else "all"
 
 
 def _is_categorical(group):
