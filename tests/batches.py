@@ -88,7 +88,7 @@ def assert_same_state(got, wanted, name="model"):
 
 
 #: What a fit keeps of its rows for `sample`, and a batch does not.
-OF_ROWS = {"totals_", "total_shares_", "is_exposed_"}
+OF_ROWS = {"totals_", "total_shares_", "is_exposed_", "is_offset_"}
 
 
 def assert_same_fit(got, wanted):

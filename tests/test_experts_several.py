@@ -216,7 +216,7 @@ def test_gates_groups_and_exposures_go_with_several_responses():
     resp = model.posterior(X, y, groups=groups, gate_X=z, exposure=hours)
     assert_array_equal(resp[::2], resp[1::2])
     # only the counts are proportional to hours
-    doubled = model.predict(X, gate_X=z, exposure=hours) / model.predict(X, gate_X=z)
+    doubled = model.predict(X, gate_X=z, exposure=hours) / model.predict(X, gate_X=z, exposure=1.0)
     assert_allclose(doubled, np.tile([1.0, 2.0], (300, 1)))
     assert np.all(np.isfinite(model.inference(X, y, groups=groups, gate_X=z, exposure=hours).standard_errors))
 

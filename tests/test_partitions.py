@@ -440,6 +440,8 @@ def test_rows_have_their_exposures_with_them():
 
     estimator = PoissonMixture(2, random_state=0, tol=1e-10, max_iter=500)
     model, whole = partitions.fit(estimator, Source()), estimator.fit(X, exposure=exposure)
+    assert model.is_exposed_
+    assert whole.is_exposed_
     np.testing.assert_allclose(np.sort(model.rates_.ravel()), np.sort(whole.rates_.ravel()), rtol=1e-6)
 
 

@@ -1,19 +1,33 @@
 """Every warning points at the user's line, however deep below it the warning comes from."""
 
 import inspect
+import pickle
 import re
+import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from estimators_table import COUNTS, ESTIMATORS, every_estimator, every_mixture
+from estimators_table import (
+    COUNTS,
+    ESTIMATORS,
+    GROUP,
+    OF_RESPONSES,
+    REALS,
+    RESPONSES,
+    every_estimator,
+    every_mixture,
+    public_estimators,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import mixfast
-from mixfast import PoissonMixture
+from mixfast import MixtureOfExperts, PoissonMixture
+from mixfast.row_data import TAKEN
 
 PACKAGE = Path(mixfast.__file__).parent
 
@@ -78,6 +92,43 @@ def test_warnings_of_rows_without_exposures_point_at_their_caller():
     model.set_params(max_iter=1, tol=0)
     assert_points_here(ConvergenceWarning, "did not converge", lambda: model.fit(COUNTS, exposure=2.0))
     assert_points_here(ConvergenceWarning, "did not converge", lambda: model.fit_predict(COUNTS, exposure=2.0))
+
+
+#: Every estimator that takes exposures or offsets, and each of these by itself: (what it is given of rows, their name).
+GIVEN_OF_ROWS = {
+    f"{expert}, {name}": ({"y": RESPONSES[expert]}, name)
+    for expert in OF_RESPONSES
+    for name in TAKEN
+    if name == "offset" or expert in ("poisson", "gamma", "negative_binomial")
+} | {"Poisson, exposure": ({}, "exposure")}
+
+
+@pytest.mark.parametrize("kind", GIVEN_OF_ROWS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_a_fit_was_given_of_rows_is_missed_by_other_methods(kind):
+    data, name = GIVEN_OF_ROWS[kind]
+    make = PoissonMixture if "Poisson" in kind else partial(MixtureOfExperts, expert=kind.partition(",")[0])
+    X, own = (COUNTS if "Poisson" in kind else REALS[:, :2]), {name: 1.0 + GROUP}
+    model, match = make(1, random_state=0).fit(X, **data, **own), f"fitted with {name}s.*pass {name}"
+    assert getattr(model, TAKEN[name][0])
+    for method in ("predict", "score", "score_samples", "bic", *(("labels", "sample") if data else ())):
+        given = {} if method in ("predict", "sample") else data
+        assert_points_here(UserWarning, match, lambda method=method, given=given: getattr(model, method)(X, **given))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "This model was fitted")
+            getattr(model, method)(X, **given, **({} if (method, kind) == ("sample", "Poisson, exposure") else own))
+    assert name in {"exposure", "offset"} & model._row_data.keys()
+    loaded = pickle.loads(pickle.dumps(model))
+    with pytest.warns(UserWarning, match=match):
+        loaded.score_samples(X, **data)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "This model was fitted")
+        model.fit(X, **data).score_samples(X, **data)  # the last fit was given none
+
+
+def test_every_estimator_that_takes_exposures_or_offsets_is_in_that_law():
+    taking = {cls for cls in public_estimators() if TAKEN.keys() & cls._row_data.keys()}
+    assert taking == {PoissonMixture, MixtureOfExperts}
 
 
 def test_a_subclass_with_a_fit_of_its_own_is_the_users_code():

@@ -23,6 +23,10 @@ from mixfast.weights import counted_rows, take
 #: What is said of components of rows: the engine has to know it, and no family.
 OF_COMPONENTS = ("known_labels", "groups")
 
+#: What a row is taken to have where a call says nothing of it: name -> (fitted attribute that says whether the fit was
+#: given it, number that is taken).
+TAKEN = {"exposure": ("is_exposed_", 1), "offset": ("is_offset_", 0)}
+
 
 @dataclass(frozen=True)
 class RowData:
@@ -185,6 +189,20 @@ def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
         row = int(np.argmax(wrong))
         raise ValueError(f"{name} should be {wanted}, in row {row} it is {values[row]}")
     return values
+
+
+def warn_of_taken(estimator, data):
+    """Warns where a fit was given exposures or offsets, and the row data of another call has none: either may be given
+    in the place of the other."""
+    fitted = {name: getattr(estimator, attribute, False) for name, (attribute, _) in TAKEN.items()}
+    if any(name in data and not fitted[name] for name in TAKEN):
+        return
+    for name, (_, number) in TAKEN.items():
+        if name not in data and fitted[name]:
+            warn(
+                f"This model was fitted with {name}s, and the rows are taken to have {name}s of {number}: pass {name}.",
+                UserWarning,
+            )
 
 
 # ---- what is said of the components of rows ----

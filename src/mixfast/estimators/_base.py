@@ -31,7 +31,7 @@ from mixfast.families.family import Encoded, is_sparse
 from mixfast.families.rounding import rounded_finite
 from mixfast.in_messages import in_short, one_name
 from mixfast.relations import Components
-from mixfast.row_data import of_family, rows_of, rows_with, separated
+from mixfast.row_data import TAKEN, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
 from mixfast.units import DataUnits
@@ -178,6 +178,8 @@ class BaseMixture(DensityEstimator):
 
     def _learn_row_data(self, names):
         """Record which row data the fit had."""
+        known = {name: own for name, (own, _) in TAKEN.items() if name in self._row_data}
+        self._publish_together(**{own: name in names for name, own in known.items()})
 
     def _learn_design(self, X, sample_weight):
         """Keep what `sample` needs of the prepared rows in addition to parameters, such as their totals."""

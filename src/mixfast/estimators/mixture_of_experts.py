@@ -69,6 +69,7 @@ from mixfast.row_data import (
     rows_with,
     separated,
     take_data,
+    warn_of_taken,
 )
 from mixfast.status import Status
 from mixfast.tables import (
@@ -208,6 +209,8 @@ default='gaussian'
         Where there is a gate; those of component 0 are zeros.
     gate_feature_names_in_ : ndarray of shape (n_gate_columns,), object
         Where `gate_X` was a table whose columns have strings for names.
+    is_exposed_, is_offset_ : bool
+        Whether `fit` was given exposures, and offsets: then the other methods warn where they are not.
     lower_bound_ : float
         The log-likelihood divided by the sum of the weights, less the penalties of `alpha` and `gate_alpha`.
     <converged_, n_iter_, lower_bounds_, status_, n_features_in_, feature_names_in_>
@@ -238,6 +241,12 @@ default='gaussian'
         "fit_intercept": ["boolean"],
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "sigma_df": [Names(["n-p"]), Options(Real, {0})],
+    }
+
+    _attribute_constraints: dict = {
+        **LikelihoodMixture._attribute_constraints,
+        "is_exposed_": ["boolean"],
+        "is_offset_": ["boolean"],
     }
 
     _structural: tuple[str, ...] = ("expert", "columns", "variance", "degrees_of_freedom", "fit_intercept")
@@ -711,9 +720,11 @@ default='gaussian'
             self._n_columns_of_X, self._n_gate_columns = rows.shape[1], (rows if gate is None else gate).shape[1]
         offsets = {name: data[name] for name in ("exposure", "offset") if name in data}
         checked["y"] = self._checked_y(data["y"], n_samples, reset)
-        return checked | self._checked_offsets(offsets, rows)
+        return checked | self._checked_offsets(offsets, rows, reset)
 
-    def _checked_offsets(self, data, rows):
+    def _checked_offsets(self, data, rows, reset=False):
+        if not reset:
+            warn_of_taken(self, data)
         if "exposure" in data and not any(expert.takes_exposure for expert in self._experts()):
             raise ValueError(f"exposure was given, and expert={self.expert!r} has no mean that is proportional to it")
         return super()._check_row_data(data, rows, reset=False)  # what is learned of labels has been

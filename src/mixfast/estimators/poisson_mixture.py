@@ -12,14 +12,13 @@ from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
-from mixfast._warnings import warn
 from mixfast.estimators._domain import check_counts
 from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._missing import MixtureWithMissingEntries
 from mixfast.estimators._using import IndependentColumns
 from mixfast.families.poisson import Poisson, PoissonParams
-from mixfast.row_data import check_no_exposure, check_positive
+from mixfast.row_data import check_no_exposure, check_positive, warn_of_taken
 
 
 @described
@@ -213,15 +212,9 @@ class PoissonMixture(IndependentColumns, MixtureWithMissingEntries, LikelihoodMi
         return super()._with_targets(y, row_data)
 
     def _check_row_data(self, data, rows, reset):
-        if not reset and "exposure" not in data and getattr(self, "is_exposed_", False):
-            warn(
-                "This model was fitted with exposures, and the rows are taken to have exposures of 1: pass exposure.",
-                UserWarning,
-            )
+        if not reset:
+            warn_of_taken(self, data)
         return super()._check_row_data(data, rows, reset)
-
-    def _learn_row_data(self, names):
-        self._publish_together(is_exposed_="exposure" in names)
 
     def sample(
         self,
