@@ -1,10 +1,12 @@
 """The bootstrap test of K against K + 1 components."""
 
 import doctest
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from estimators_table import ESTIMATORS
 from sklearn.base import clone
 
 from mixfast import (
@@ -14,6 +16,7 @@ from mixfast import (
     GammaMixture,
     GaussianMixture,
     ProductMixture,
+    Status,
     StudentTMixture,
     bootstrap,
     bootstrap_lrt,
@@ -85,6 +88,50 @@ def test_the_statistic_is_twice_the_gain_in_log_likelihood_of_two_fits():
 def test_the_p_value_counts_statistics_that_are_not_smaller(statistic, p_value):
     model = GaussianMixture()
     assert bootstrap.BootstrapLRT(statistic, np.array([1.0, 2.0, 4.0]), model, model).p_value == p_value
+
+
+def test_spurious_fits_are_no_evidence():
+    """Three values, twenty times each: two components can only sit on equal rows, without a bound."""
+    X = np.repeat([[1.0], [2.0], [3.0]], 20, axis=0)
+    with pytest.warns(UserWarning, match=r"All starts of 2 components end with a spurious one.*the statistic is 0"):
+        test = bootstrap_lrt(X, GaussianMixture(n_init=3), 1, n_bootstrap=19, random_state=0)
+    assert Status.SPURIOUS_COMPONENT in test.alternative.status_
+    assert (test.statistic, test.p_value) == (0.0, 1.0)
+    # among the samples, too: those of few rows
+    few = bootstrap_lrt(TWO[:12], GaussianMixture(), 1, n_bootstrap=39, random_state=0)
+    assert 0 < few.n_spurious <= np.count_nonzero(few.bootstrap_statistics == 0) < 39
+
+
+@pytest.mark.parametrize("name", [name for name, entry in ESTIMATORS.items() if entry.has_likelihood])
+def test_statistics_are_not_negative(name):
+    entry = ESTIMATORS[name]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All starts of", UserWarning)
+        test = bootstrap_lrt(entry.X, entry.make(), 2, n_bootstrap=9, random_state=0)
+    assert test.statistic >= 0
+    assert np.all(test.bootstrap_statistics >= 0)
+
+
+def test_fits_end_where_those_of_select_do():
+    X = RNG.normal(size=(60, 1))
+    test = bootstrap_lrt(X, GaussianMixture(n_init=3), 1, n_bootstrap=19, random_state=0)
+    explicit = GaussianMixture(n_init=3, tol=1e-6, max_iter=1000, reg_covar=0)
+    assert bootstrap_lrt(X, explicit, 1, n_bootstrap=19, random_state=0).p_value == test.p_value
+    assert test.alternative.tol == 1e-6
+    # own values are taken as they are
+    assert bootstrap_lrt(X, GaussianMixture(tol=1e-4), 1, n_bootstrap=1, random_state=0).alternative.tol == 1e-4
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_where_own_starts_are_less_likely_than_fewer_components_these_are_split():
+    """After one iteration two components from random responsibilities are nearly one, of which the fit is the best."""
+    X = np.concatenate([TWO, TWO[:20] + 8])
+    null = GaussianMixture(2, random_state=0, n_init=5).fit(X)
+    poor = GaussianMixture(3, random_state=0, init_params="random", max_iter=1, tol=0).fit(X)
+    assert poor.score(X) < null.score(X)
+    better = bootstrap._with_a_split(X, null, poor)
+    assert better.score(X) > poor.score(X)
+    assert better.get_params() == poor.get_params()
 
 
 def test_the_same_bits_for_any_number_of_threads():

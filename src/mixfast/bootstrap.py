@@ -14,12 +14,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from mixfast._typing import RowsLike, Seed
+from mixfast._warnings import warn
 from mixfast.as_html import html_table
 from mixfast.batches.fit_many import fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
 from mixfast.progress import Bar
 from mixfast.read_only import frozen
 from mixfast.row_data import OF_COMPONENTS, check_names, rows_with, separated
+from mixfast.selection import Data, params_to_compare, split_labels
 from mixfast.status import Status
 from mixfast.whole import check_whole
 
@@ -35,11 +37,14 @@ class BootstrapLRT:
     Attributes
     ----------
     statistic : float
-        2 (log-likelihood of `alternative` - log-likelihood of `null`).
+        2 (log-likelihood of `alternative` - log-likelihood of `null`), or 0 where that is negative, or one of the two
+        has a spurious component: K + 1 components, two of them equal, are never less likely than K.
     bootstrap_statistics : ndarray of shape (n_bootstrap,)
         The same of samples drawn from `null`.
     null, alternative : estimators
         Fitted to the rows, with K and K + 1 components.
+    n_spurious : int
+        Number of samples whose statistic is 0 because all their starts ended with a spurious component.
 
     Examples
     --------
@@ -54,6 +59,7 @@ class BootstrapLRT:
     bootstrap_statistics: np.ndarray
     null: LikelihoodMixture
     alternative: LikelihoodMixture
+    n_spurious: int = 0
 
     @property
     def p_value(self) -> float:
@@ -103,6 +109,7 @@ def bootstrap_lrt(
     estimator : mixture estimator
         Gives all parameters but `n_components`. It is cloned, never fitted. All fits are its own, from its own starts:
         with few of them (`n_init`) local optima make the test a noisy one.
+        `tol`, `max_iter` and `reg_covar` that it has from its class' defaults are those of `select`.
     n_components : int
         K, the number under the null hypothesis.
     n_bootstrap : int, default=99
@@ -130,8 +137,18 @@ def bootstrap_lrt(
     ValueError
         For numbers below one, and as the `fit` of the estimator does.
 
+    Warns
+    -----
+    UserWarning
+        Where all starts of K or of K + 1 components end with a spurious component, one on a few rows or on equal ones,
+        whose likelihood has no bound and is no evidence: the statistic is then 0 and the p-value 1.
+
     Notes
     -----
+    Starts that end with a spurious component lose, as in `select`. Where all of them do, or K + 1 components from
+    the estimator's own starts are less likely than K, they begin once more at the clusters of K, the most spread of
+    which is split in two: two more fits for such a sample, of which there are few with several starts.
+
     McLachlan, "On bootstrapping the likelihood ratio test statistic for the number of components in a normal mixture",
     Applied Statistics 36 (1987), doi:10.2307/2347790. Under a prior (`alpha` of `BernoulliMixture`) parameters are
     those of the posterior mode; the statistic is still made of likelihoods, and the p-value remains valid.
@@ -152,7 +169,7 @@ def bootstrap_lrt(
     for name in OF_COMPONENTS:
         if row_data.get(name) is not None and (name == "known_labels" or not estimator._needed_row_data):
             raise ValueError(f"{name} is of the rows, and rows that are drawn have other components: leave it out")
-    fixed = {} if n_threads is None else {"n_threads": n_threads}
+    fixed = params_to_compare(estimator) | ({} if n_threads is None else {"n_threads": n_threads})
     rng = check_random_state(estimator.random_state if random_state is None else random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=(1 + n_bootstrap, 2))
     with warnings.catch_warnings():
@@ -170,20 +187,68 @@ def bootstrap_lrt(
         coded = clone(null).set_params(**null._params_of_codes())
         models = [clone(coded).set_params(n_components=n_components + more) for more in (0, 1)]
         block = max(1, BLOCK // (_num_samples(X) * null.n_features_in_))
-        statistics = []
+        alternative = _with_a_split(rows, null, alternative)
+        statistics, n_spurious = [], 0
         bar = Bar(2 * n_bootstrap, progress)
         with bar:
             while (done := len(statistics)) < n_bootstrap:
                 block_seeds = seeds[1 + done :][:block]
                 samples = [draw(rng) for _ in block_seeds]
                 pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress and bar)
-                statistics += [_statistic(own, *pair) for own, pair in zip(samples, pairs, strict=True)]
+                for own, (smaller, larger) in zip(samples, pairs, strict=True):
+                    larger = _with_a_split(own, smaller, larger)
+                    statistics.append(_statistic(own, smaller, larger))
+                    n_spurious += _is_spurious(smaller) or _is_spurious(larger)
         drawn = frozen(np.array(statistics), copy=False)
-        return BootstrapLRT(_statistic(rows, null, alternative), drawn, null, alternative)
+        found = BootstrapLRT(_statistic(rows, null, alternative), drawn, null, alternative, n_spurious)
+    spurious = [model.n_components for model in (null, alternative) if _is_spurious(model)]
+    if spurious:
+        warn(
+            f"All starts of {' and of '.join(map(str, spurious))} components end with a spurious one, on a few rows or "
+            "on equal ones. Its likelihood has no bound and is no evidence, so the statistic is 0. Increase n_init, or "
+            "set reg_covar or covariance_prior where the mixture has them.",
+            UserWarning,
+        )
+    return found
+
+
+def _is_spurious(model):
+    return bool(model.status_ & Status.SPURIOUS_COMPONENT)
+
+
+def _gain(X, null, alternative):
+    return 2 * (alternative._log_likelihood(X, None)[0] - null._log_likelihood(X, None)[0])
 
 
 def _statistic(X, null, alternative):
-    return 2 * (alternative._log_likelihood(X, None)[0] - null._log_likelihood(X, None)[0])
+    """Of all samples alike, so that the p-value stays what it is: see `BootstrapLRT`."""
+    if _is_spurious(null) or _is_spurious(alternative):
+        return 0.0
+    return max(0.0, _gain(X, null, alternative))
+
+
+def _with_a_split(X, null, alternative):
+    """The fit of K + 1 components, or, where it has a spurious component or is less likely than `null`, a better one
+    that begins at the clusters of `null`, one of them split."""
+    data = Data(X, None)
+    if not (_is_spurious(alternative) or _gain(X, null, alternative) < 0):
+        return alternative
+    if not alternative._clusters_are_starts or any(name in separated(X)[1] for name in OF_COMPONENTS):
+        return alternative
+    template = clone(alternative)
+    labels = split_labels(template, data, data.labels(null), alternative.n_components)
+    try:
+        other = None if labels is None else data.fit(template, init_params=labels, n_init=1)
+    except ValueError:  # a group has too few rows
+        other = None
+    if other is None:
+        return alternative
+    other.set_params(init_params=template.init_params, n_init=template.n_init)
+
+    def rank(model):
+        return not _is_spurious(model), _gain(X, null, model)
+
+    return max(alternative, other, key=rank)
 
 
 def _fit_pairs(problems, models, seeds, n_threads, progress):

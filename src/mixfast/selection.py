@@ -217,7 +217,7 @@ MAX_ITER = 1000
 N_RANDOM = 8
 
 
-def _fit_to_compare(estimator):
+def params_to_compare(estimator):
     """Parameters that replace defaults, so that criteria compare the models and not where EM stopped or how much was
     added to covariances."""
     defaults = {name: value for name, value in (("tol", TOL), ("max_iter", MAX_ITER)) if estimator._has_default(name)}
@@ -480,7 +480,7 @@ def select(
         steps = clone(steps)
         data = data._replace(X=rows_with(steps.fit_transform(rows), own))
     given, estimator = estimator, clone(estimator._for_parts_of(data.X))
-    estimator.set_params(**fixed | _fit_to_compare(estimator))
+    estimator.set_params(**fixed | params_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)
     search = Search(
         estimator=estimator,
