@@ -100,3 +100,23 @@ def test_what_is_refused(options, error, match):
         bootstrap_inference(**{"model": model, "X": X} | options)
     with pytest.raises(ValueError, match="confidence=1 should be above 0 and below 1"):
         bootstrap_inference(model, X, n_draws=2).limits(1)
+
+
+@every_kind
+@pytest.mark.parametrize("mixture", [GaussianMixture, StudentTMixture])
+@pytest.mark.parametrize("noise", ["uniform", 0.1])
+def test_noise_is_one_of_the_weights(kind, mixture, noise):
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(-3, 1, (150, 2)), rng.normal(3, 1, (150, 2)), rng.uniform(-10, 10, (40, 2))]
+    X = np.concatenate(groups)
+    model = mixture(2, noise=noise, random_state=0, tol=1e-9, max_iter=5000).fit(X)
+    inference = bootstrap_inference(model, X, kind=kind, n_draws=199, random_state=0)
+    assert inference.n_failed == 0
+    np.testing.assert_array_equal(inference.estimates["weights"], model.weights_)
+    np.testing.assert_array_equal(inference.estimates["means"], model.means_)
+    # nearly apart: those of shares and means of known groups, and a little more; 0.92 to 1.21 and 0.87 to 1.12 times
+    shares = np.asarray(model.weights_)
+    ratio = inference.standard_errors["weights"] / np.sqrt(shares * (1 - shares) / len(X))
+    assert np.all((ratio > 0.8) & (ratio < 1.4))
+    ratio = inference.standard_errors["means"] * np.sqrt(150)
+    assert np.all((ratio > 0.75) & (ratio < 1.3))

@@ -152,7 +152,8 @@ def bootstrap_inference(
 ) -> BootstrapInference:
     """Standard errors and confidence limits of weights, means and covariances, by fits to the rows under other weights.
 
-    Every fit begins at the model, so that its components are the model's, and iterates to a tolerance of 1e-8.
+    Every fit begins at the model, so that its components are the model's, and iterates to a tolerance of 1e-8. Noise
+    is one of the weights, the last, and keeps the model's `noise_volume_`: errors are those given the region.
 
     Parameters
     ----------
@@ -246,6 +247,9 @@ def _begun_at(model):
         verbose=0,
         canonical_order=False,
     )
+    if model.noise is not None:
+        # single rows are no start beside noise
+        begun.set_params(noise_volume=model.noise_volume_, init_params="random")
     if begun.weights is None:  # weights that sum to 1 up to rounding of float32 are to sum to it
         begun.weights_init = begun.weights_init / begun.weights_init.sum()
     return begun
@@ -253,7 +257,8 @@ def _begun_at(model):
 
 def _fitted_under(estimator, rows, weights, n_threads):
     """Parameters by name of the fits to the rows under each of some weights, and how many have none."""
-    names = ["weights", *(name for name in estimator._family().Params._fields if name != "precisions_cholesky")]
+    fields = estimator._family_of_components().Params._fields
+    names = ["weights", *(name for name in fields if name != "precisions_cholesky")]
     found, n_failed = {name: [] for name in names}, 0
     block = max(1, BLOCK // rows.size)
     with warnings.catch_warnings():
@@ -268,6 +273,8 @@ def _fitted_under(estimator, rows, weights, n_threads):
                 raise KeyboardInterrupt
             usable = result.has_parameters & ((result.status & Status.SPURIOUS_COMPONENT) == 0)
             n_failed += int(np.sum(~usable))
-            for name in names:
-                found[name].append(np.asarray(getattr(result, name), dtype=np.float64)[usable])
-    return {name: frozen(np.concatenate(own), copy=False) for name, own in found.items()}, n_failed
+            for i in np.flatnonzero(usable):
+                fit = result[i]
+                for name in names:
+                    found[name].append(np.asarray(getattr(fit, f"{name}_"), dtype=np.float64))
+    return {name: frozen(np.array(own), copy=False) for name, own in found.items()}, n_failed
