@@ -350,3 +350,20 @@ def test_labels_that_an_expert_has_no_place_for(formula, expert, match):
         MixtureOfExperts.from_formula(formula, pd.DataFrame({"x": x, "kind": kinds}), expert=expert)
     with pytest.raises(ValueError, match=match):
         MixtureOfExperts(expert=expert).fit(x[:, np.newaxis], kinds)
+
+
+def test_what_methods_take_of_rows_may_be_the_name_of_a_column():
+    table = TABLE.assign(school=np.array(list("abcdefgh"))[np.arange(N) % 8])
+    model = MixtureOfExperts.from_formula("y ~ x", table, **OPTIONS)
+    named, given = model.inference(table, clusters="school"), model.inference(table, clusters=table["school"])
+    assert named.kind == "clusters"
+    assert_array_equal(named.covariance, given.covariance)
+    assert model.score(table, sample_weight="w") == model.score(table, sample_weight=table["w"])
+    assert_array_equal(model.score_samples(table, offset="hours"), model.score_samples(table, offset=table["hours"]))
+    with pytest.raises(ValueError, match=r"there is no column 'scool'.*did you mean 'school'"):
+        model.inference(table, clusters="scool")
+    arrays = MixtureOfExperts(**OPTIONS).fit(table[["x"]], table["y"])
+    with pytest.raises(
+        ValueError, match=r"clusters should have the shape.*names of columns are those of the table of a"
+    ):
+        arrays.inference(table[["x"]], table["y"], clusters="school")

@@ -8,6 +8,7 @@ from golden_experts import CASES
 from scipy.special import ndtr
 from test_experts_reference import LOG_DENSITIES, limit_of, model_of
 
+from mixfast import MixtureOfExperts
 from mixfast._reference.experts import em
 from mixfast._reference.experts.inference import flatten, unflatten
 from mixfast._reference.experts.inference import information as information_by_differences
@@ -281,3 +282,48 @@ def test_what_components_share_has_no_component():
     table = infer(responses, gate, resp, weights, terms, ["(Intercept)"], numbers).to_frame()
     assert list(table.term) == ["(Intercept)", "x1"] * 2 + ["x2", "log(sigma)", "gate: (Intercept)"]
     assert list(table.component.isna()) == [False] * 4 + [True, True, False]
+
+
+@pytest.mark.parametrize("options", [{"robust": False}, {"robust": True}, {"clusters": np.arange(300) // 5}])
+@pytest.mark.parametrize("shift", [1e3, 1e6, 1e8])
+def test_columns_far_from_zero_have_the_errors_of_near_ones(shift, options):
+    """Slopes, dispersions and gates have those of columns about 0, intercepts those of b - shift a."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.normal(size=300), 4)  # sums with the shifts lose no digits
+    z = np.round(rng.normal(size=(300, 1)), 4)
+    y = np.where(rng.random(300) < 1 / (1 + np.exp(-z[:, 0])), 3 + 2 * x, -2 - x) + rng.normal(size=300)
+    labels = (y > 1).astype(int)
+
+    def made(by):
+        fit = {"gate": "gate_X", "init_params": labels, "n_init": 1, "tol": 1e-13, "max_iter": 5000}
+        X, gate_X = x[:, np.newaxis] + by, z + by
+        return MixtureOfExperts(2, **fit).fit(X, y, gate_X=gate_X).inference(X, y, gate_X=gate_X, **options)
+
+    near, far = made(0.0), made(shift)
+    back = np.eye(len(near.terms))
+    for place, term in enumerate(near.terms):
+        if "(Intercept)" in term:
+            back[place, place + 1] = -shift  # the slope is next
+    assert far.terms == near.terms
+    wanted = np.sqrt(np.diag(back @ near.covariance @ back.T))
+    # what is left are the fits: intercepts about the origin are rounded to 1e-16 shift
+    np.testing.assert_allclose(far.standard_errors, wanted, rtol=1e-4)
+
+
+def test_parameters_at_no_maximum_are_said_to_be_such():
+    """Two components that are nearly one: EM is slow there, and there is more likelihood elsewhere."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1))
+    y = np.where(np.arange(400) % 2, 3 * X[:, 0], -3 * X[:, 0]) + rng.normal(size=400)
+    one = MixtureOfExperts(1).fit(X, y)
+    twice = MixtureOfExperts.from_parameters(
+        coef=one.coef_ + np.array([[1e-3], [-1e-3]]),
+        intercept=np.repeat(one.intercept_, 2),
+        sigma=np.repeat(one.sigma_, 2),
+    )
+    with pytest.warns(UserWarning, match=r"at no maximum.*are NaN. Go on from there by a fit with a smaller tol"):
+        errors = twice.inference(X, y).standard_errors
+    assert np.any(np.isnan(errors))
+    # the remedy
+    twice.set_params(warm_start=True, tol=1e-12, max_iter=10**5).fit(X, y)
+    assert np.all(np.isfinite(twice.inference(X, y).standard_errors))

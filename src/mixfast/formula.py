@@ -333,12 +333,20 @@ class Formula:
 
     def row_data(self, data, names):
         """Row data by name, from some of the `columns`."""
-        table = Table(data)
-        found = {}
-        for name in names:
-            place = table.place_of(self.columns[name])
-            found[name] = table.series[place].to_numpy() if name == "groups" else table.reals(place)
-        return found
+        return of_columns(data, {name: self.columns[name] for name in names})
+
+
+#: Row data that is compared alone: of any type. All else are numbers.
+OF_ANY_TYPE = ("groups", "clusters")
+
+
+def of_columns(data, columns):
+    """Row data by name, from columns of a table: their names, by the same."""
+    table, found = Table(data), {}
+    for name, column in columns.items():
+        place = table.place_of(column)
+        found[name] = table.series[place].to_numpy() if name in OF_ANY_TYPE else table.reals(place)
+    return found
 
 
 def _as_responses(matrix):

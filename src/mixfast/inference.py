@@ -205,45 +205,101 @@ def _add_gate(gate, places, shares, weights, information):
             information[np.ix_(places[a - 1], places[b - 1])] += block
 
 
-def inverse(information):
-    """The inverse, with NaN in rows and columns of parameters that the information says nothing of, and whether there
-    are such.
+def about_means(responses, gate, held=None):
+    """(responses, gate, back): the same linear predictors of columns less their means, and the matrix (P, P) that makes
+    parameters about the origin of those of these. Columns far from 0 have a design that is singular to all digits.
+
+    Where there is no intercept, or a held one, columns stay as they are.
+    """
+    places, found = places_of(responses, gate), []
+    back = np.eye(places.size)
+    for place, response in enumerate(responses):
+        is_held = held is not None and bool(np.any(held.own[place][:, 0]))
+        if response.n_intercepts != 1 or is_held:
+            found.append(response)
+            continue
+        design, shared, own = response.design.copy(), response.shared.copy(), response.own.copy()
+        means, of_shared = design[:, 1:].mean(axis=0), shared.mean(axis=0)
+        design[:, 1:] -= means
+        shared -= of_shared
+        own[:, 0] += np.einsum("j,kjm->km", means, own[:, 1:]) + of_shared @ response.fixed
+        found.append(response._replace(design=design, shared=shared, own=own))
+        for k, of_component in enumerate(places.own[place]):
+            for one, intercept in enumerate(of_component[0]):
+                back[intercept, places.own[place][k, 1:, one]] = -means
+                back[intercept, places.fixed[place][:, one]] = -of_shared
+    if held is None or not np.any(held.gate[:, 0]):
+        Z, theta = gate.Z.copy(), gate.theta.copy()
+        means = Z[:, 1:].mean(axis=0)
+        Z[:, 1:] -= means
+        theta[:, 0] += theta[:, 1:] @ means
+        gate = gate._replace(Z=Z, theta=theta)
+        for of_component in places.gate:
+            back[of_component[0], of_component[1:]] = -means
+    return found, gate, back
+
+
+def _in_units(information):
+    """(information in units that make its diagonal 1, these units)"""
+    scale = np.sqrt(np.abs(np.diag(information)))
+    scale = np.where(scale > NOTHING, scale, 1.0)
+    return information / np.outer(scale, scale), scale
+
+
+def rises(information):
+    """Whether there is a direction in which the log-likelihood is no maximum: it curves upwards."""
+    values = np.linalg.eigvalsh(_in_units(information)[0])
+    return bool(np.any(values < -SINGULAR * values.max(initial=1.0)))
+
+
+def _of_known(information, back):
+    """(inverse in the directions that the information says something of, a mask of parameters that it does not)
 
     Eigenvectors of an information in units that make its diagonal 1: those of eigenvalues that are not above rounding
     are directions in which the log-likelihood is flat, or rises.
     """
-    scale = np.sqrt(np.abs(np.diag(information)))
-    scale = np.where(scale > NOTHING, scale, 1.0)
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    scaled, scale = _in_units(information)
+    values, vectors = np.linalg.eigh(scaled)
     is_known = values > SINGULAR * values.max(initial=1.0)
     known = vectors[:, is_known]
     found = (known / values[is_known]) @ known.T / np.outer(scale, scale)
+    lost = vectors[:, ~is_known]
+    if back is not None and lost.shape[1]:
+        forth = np.linalg.inv(back)
+        _, units = _in_units(forth.T @ information @ forth)
+        lost = (back @ (lost / scale[:, np.newaxis])) * units[:, np.newaxis]
+        lost = lost / np.linalg.norm(lost, axis=0)
     # a parameter is unknown where a flat direction has a part of it, rounding apart
-    is_lost = np.sum(vectors[:, ~is_known] ** 2, axis=1) > 1e-8
+    return found, np.sum(lost**2, axis=1) > 1e-8
+
+
+def _put_back(covariance, is_lost, back):
+    found = covariance if back is None else back @ covariance @ back.T
     found[is_lost], found[:, is_lost] = np.nan, np.nan
     return found, bool(is_lost.any())
 
 
-def sandwich(information, scores, weights, clusters=None):
+def inverse(information, back=None):
+    """The inverse, with NaN in rows and columns of parameters that the information says nothing of, and whether there
+    are such. back (P, P): makes parameters of those that the information is of, as in `about_means`."""
+    return _put_back(*_of_known(information, back), back)
+
+
+def sandwich(information, scores, weights, clusters=None, back=None):
     """The covariance that does not rest on the model being true: the inverse of the information on both sides of the
     spread of scores, summed over clusters first where these are given. A row of weight w is w rows of one cluster if
     there are clusters, else w rows apart.
 
     With clusters, G of them, the result is multiplied by G / (G - 1), as is usual for few.
     """
-    bread, is_singular = inverse(information)
+    bread, is_lost = _of_known(information, back)
     if clusters is None:
         meat = (scores * weights[:, np.newaxis]).T @ scores
     else:
         names, numbers = np.unique(clusters, return_inverse=True)
         summed = _summed(scores * weights[:, np.newaxis], numbers, len(names))
         meat = summed.T @ summed * len(names) / (len(names) - 1)
-    if not is_singular:
-        return bread @ meat @ bread, False
-    is_known = ~np.isnan(np.diag(bread))
-    found, kept = np.full_like(bread, np.nan), np.ix_(is_known, is_known)
-    found[kept] = bread[kept] @ meat[kept] @ bread[kept]
-    return found, True
+    return _put_back(bread @ meat @ bread, is_lost, back)
 
 
 # ---- the result -----------------------------------------------------------------------------------------------------
@@ -379,14 +435,15 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
     terms: of each response (names of `own`'s (p, m) in order, of `fixed`'s (q, m), of free dispersions); gate_terms:
     names of the gate's columns. clusters (n_groups,). The rest as in `observed_information`.
     """
-    information, scores = observed_information(responses, gate, resp, weights, numbers)
+    about, gate_about, back = about_means(responses, gate, held)
+    information, scores = observed_information(about, gate_about, resp, weights, numbers)
     places, n_components = places_of(responses, gate), len(gate.theta)
     fitted = np.ones(places.size, dtype=bool) if held is None else held.fitted(places)
-    information, scores = information[np.ix_(fitted, fitted)], scores[:, fitted]
+    information, scores, back = information[np.ix_(fitted, fitted)], scores[:, fitted], back[np.ix_(fitted, fitted)]
     if robust or clusters is not None:
-        covariance, is_singular = sandwich(information, scores, weights, clusters)
+        covariance, is_singular = sandwich(information, scores, weights, clusters, back)
     else:
-        covariance, is_singular = inverse(information)
+        covariance, is_singular = inverse(information, back)
     estimates = np.empty(places.size)
     components, names = [None] * places.size, [""] * places.size
 
@@ -410,11 +467,15 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
             for place in np.flatnonzero(np.isnan(np.diag(covariance)))
         ]
         shown = ", ".join(lost[:6]) + (f" and {len(lost) - 6} more" if len(lost) > 6 else "")
-        warn(
-            f"The information is singular, so the standard errors of {shown} are NaN: the rows say nothing of these. "
-            "Components may be empty or alike, columns collinear, or the fit not yet converged (a smaller tol, a "
-            "larger max_iter).",
-            UserWarning,
+        reason = (
+            "The parameters are at no maximum: the log-likelihood curves upwards in some direction, of nearly equal "
+            f"components perhaps, where EM is slow and stopped. So the standard errors of {shown} are NaN. Go on from "
+            "there by a fit with a smaller tol, 1e-12 say, and a larger max_iter, or take more starts (n_init)."
+            if rises(information)
+            else f"The information is singular, so the standard errors of {shown} are NaN: the rows say nothing of "
+            "these. Components may be empty or alike, columns collinear, or the fit not yet converged (a smaller tol, "
+            "a larger max_iter)."
         )
+        warn(reason, UserWarning)
     kind = "clusters" if clusters is not None else "robust" if robust else "information"
     return Inference(components, names, estimates[fitted], covariance, kind)

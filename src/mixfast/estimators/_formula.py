@@ -9,7 +9,7 @@ from typing import Any, Self
 from mixfast._typing import Column
 from mixfast.design import NamesOfAll
 from mixfast.estimators._responses import check_classes
-from mixfast.formula import Formula, learn_formula
+from mixfast.formula import OF_ANY_TYPE, Formula, learn_formula, of_columns
 from mixfast.tables import names_of
 
 #: Methods that look at rows: a model that was fitted by a formula takes tables in them.
@@ -38,6 +38,9 @@ OF_ROWS = (
     "_rows_and_data",
 )
 
+#: What methods take a number of each row for: by the name of a column, too, where they are given a table.
+OF_NUMBERS = ("sample_weight", "exposure", "offset")
+
 #: What files call the formula, beside fitted attributes.
 IN_FILES = "formula_"
 
@@ -63,6 +66,8 @@ def of_tables(method):
         if formula.gate_names and is_wanted("gate_X"):
             kwargs["gate_X"] = formula.gate_design(X)
         kwargs |= formula.row_data(X, [name for name in formula.columns if is_wanted(name)])
+        of_rows = {*OF_ANY_TYPE, *OF_NUMBERS} & kwargs.keys()
+        kwargs |= of_columns(X, {name: kwargs[name] for name in of_rows if isinstance(kwargs[name], str)})
         return method(estimator, formula.design(X), *args, **kwargs)
 
     return with_formula
@@ -120,7 +125,8 @@ class FittedByFormula:
         -------
         model : object
             Fitted. Its methods take tables with the same columns, and find there whatever they need, y too where it is
-            not given. `feature_names_in_` are the terms.
+            not given; what else they take of rows may be the name of a column: `inference(table, clusters="school")`.
+            `feature_names_in_` are the terms.
 
         Raises
         ------

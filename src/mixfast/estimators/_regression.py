@@ -12,6 +12,7 @@ from mixfast._docstrings import described
 from mixfast._typing import RowsLike
 from mixfast.families.conditional import DISTRIBUTIONS, drawn_of, mixture_moments, mixture_quantile
 from mixfast.families.experts import OWN, SHARED, dense
+from mixfast.in_messages import in_short
 from mixfast.inference import Gate, Inference, Response, infer
 from mixfast.row_data import firsts_of, rows_with, separated
 from mixfast.tables import as_values
@@ -177,7 +178,9 @@ class RegressionStatistics:
             the distribution of y is another than the expert's.
         clusters : array-like of shape (n_samples,), default=None
             Rows that are not independent of each other, as those of one school: scores are summed over them first.
-            Implies `robust`. Rows of one of `groups` are of one cluster.
+            Implies `robust`. Rows of one of `groups` are of one cluster. Of a model that was fitted by a formula also
+            the name of a column of the table. Covariances are multiplied by G / (G - 1), for G clusters, and by nothing
+            else: standard errors without a correction, as some programs give them, are less by sqrt((G - 1) / G).
         <row_data of experts>
 
         Returns
@@ -194,9 +197,11 @@ class RegressionStatistics:
         -----
         The observed information is found by Louis' identity in one pass over the rows. A ridge counts as part of the
         log-likelihood. Where the information is singular, standard errors of the parameters that it says nothing of are
-        NaN, with a warning. Parameters of a component are compared with 0 as in any regression; that a component is
-        needed at all is no such question: see `bootstrap_lrt`. What `hold` says is known: the result has the other
-        parameters, given these.
+        NaN, with a warning. They are NaN, too, where the parameters are at no maximum: between components that are
+        nearly equal EM is slow, and a fit with the default `tol` may stop there. The warning says which it is; a fit
+        with `tol=1e-12` and a larger `max_iter` leaves such a place. Parameters of a component are compared with 0 as
+        in any regression; that a component is needed at all is no such question: see `bootstrap_lrt`. What `hold` says
+        is known: the result has the other parameters, given these.
 
         A weight counts rows, as everywhere. Weights that are only relative, such as those of a survey, have to be
         multiplied by a number so that their sum is the number of rows.
@@ -304,5 +309,9 @@ def _numbered(clusters, n_samples):
     """Cluster labels of any type as integers (n_samples,). Raises ValueError for another shape."""
     values = as_values(list(clusters)) if np.ndim(clusters) == 1 else np.empty(0)
     if len(values) != n_samples:
-        raise ValueError(f"clusters should have the shape of {(n_samples,)}, got {np.shape(clusters)}")
+        got = in_short(clusters) if isinstance(clusters, str) else np.shape(clusters)
+        raise ValueError(
+            f"clusters should have the shape of {(n_samples,)}, got {got}: names of columns are those of the table "
+            "of a model by from_formula"
+        )
     return np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)[1]
