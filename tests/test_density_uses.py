@@ -261,6 +261,37 @@ def test_conditional_means_of_rows_with_missing_entries_are_what_is_imputed(name
     np.testing.assert_allclose(model.conditional_mean(known, given), model.impute(rows)[:, others], rtol=1e-9)
 
 
+# ---- values that cannot be given ----
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "values has nan for 'column 0': what is missing is not given"),
+        (None, "values has None for 'column 0': what is missing is not given"),
+        ("a", "values has 'a' for 'column 0', and should have a number"),
+        (np.inf, "values has inf for 'column 0', and should have a finite number"),
+    ],
+)
+@pytest.mark.parametrize("name", [*ELLIPTICAL, *INDEPENDENT])
+def test_values_that_cannot_be_given_are_named(name, value, message):
+    model = fitted(name)
+    with pytest.raises(ValueError, match=message):
+        model.condition([0], [value])
+    with pytest.raises(ValueError, match=message):
+        model.condition([1, 0], [1.0, value])
+
+
+@pytest.mark.parametrize("use", ["marginal", "condition", "conditional_mean", "cdf", "ppf"])
+def test_products_say_that_columns_are_those_of_parts(use):
+    model = fitted("product of Gammas")
+    arguments = {"marginal": [0], "condition": ([0], [1.0]), "conditional_mean": (WAITS[:, :1], [0]), "cdf": [WAITS]}
+    with pytest.raises(TypeError, match=r"part by part.*model\.components_\["):
+        getattr(model, use)(*arguments.get(use, [0.5]))
+    (part,) = model.components_.values()
+    assert part.marginal(0).cdf([[1.0]]).shape == (1,)
+
+
 # ---- what has none ----
 
 

@@ -1,5 +1,7 @@
 """Laws of every public estimator, over the table of them."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -383,3 +385,71 @@ def test_a_saved_model_has_the_same_bits(name, tmp_path):
         for got, wanted in zip(same.sample(20, random_state=1), model.sample(20, random_state=1), strict=True):
             assert same_bits(got, wanted)
         assert_same_state(attributes(same.fit(table)), attributes(model.fit(table)))
+
+
+# ---- labels in y, and tables without rows ----
+
+
+@every_estimator
+@pytest.mark.parametrize("unknown", [-1, None, np.nan])
+def test_labels_of_some_rows_are_known_or_said_not_to_be(name, unknown):
+    """`fit(X, y)` takes them for `known_labels`, or warns that there is no place for them."""
+    entry = ESTIMATORS[name]
+    y = np.full(len(entry.X), unknown, dtype=object if unknown is None else type(unknown))
+    y[:6] = np.arange(6) % 2
+    if "known_labels" not in entry.make()._row_data:
+        with pytest.warns(UserWarning, match="takes no labels, so y is ignored"):
+            found = entry.make().fit(entry.X, y)
+        wanted = entry.make().fit(entry.X)
+    elif getattr(entry.make(), "canonical_order", False):
+        with pytest.raises(ValueError, match="known_labels has their numbers"):
+            entry.make().fit(entry.X, y)
+        return
+    else:
+        found, wanted = entry.make().fit(entry.X, y), entry.make().fit(entry.X, known_labels=y)
+        np.testing.assert_array_equal(found.predict(entry.X, known_labels=y)[:6], np.arange(6) % 2)
+    np.testing.assert_array_equal(found.weights_, wanted.weights_)
+
+
+@every_estimator
+def test_complete_labels_are_ignored(name):
+    entry = ESTIMATORS[name]
+    wanted = entry.make().fit(entry.X).weights_
+    for y in (np.arange(len(entry.X)) % 2, np.where(np.arange(len(entry.X)) % 2, "a", "b")):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*labels")
+            np.testing.assert_array_equal(entry.make().fit(entry.X, y).weights_, wanted)
+
+
+PREDICTIONS = (
+    "predict",
+    "predict_proba",
+    "score_samples",
+    "score",
+    "bic",
+    "is_outlier",
+    "summary",
+)
+
+
+@every_estimator
+def test_rows_that_are_none_are_said_to_be(name):
+    entry = ESTIMATORS[name]
+    model = entry.make().fit(entry.X)
+    asked = [method for method in PREDICTIONS if hasattr(model, method)]
+    assert len(asked) >= 4
+    for method in asked:
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+            getattr(model, method)(entry.X[:0])
+
+
+@every_likelihood
+def test_the_number_of_parameters_is_what_criteria_count(name):
+    entry = ESTIMATORS[name]
+    with pytest.raises(AttributeError):  # there is none before a fit
+        entry.make().n_parameters  # noqa: B018
+    model = entry.make().fit(entry.X)
+    log_likelihood = np.sum(model.score_samples(entry.X))
+    assert type(model.n_parameters) is int
+    assert model.aic(entry.X) == pytest.approx(2 * model.n_parameters - 2 * log_likelihood)
+    assert model.bic(entry.X) == pytest.approx(np.log(len(entry.X)) * model.n_parameters - 2 * log_likelihood)

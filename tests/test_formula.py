@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from mixfast import MixtureOfExperts
 from mixfast.formula import learn_formula
 
 TABLE = pd.DataFrame(
@@ -136,3 +137,14 @@ def test_formulaic_is_optional():
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "install mixfast[formula]" in said
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "sample", "score", "bic"])
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + g"])
+def test_tables_without_rows_are_said_to_be_empty(formula, method):
+    pandas, rng = pytest.importorskip("pandas"), np.random.default_rng(0)
+    table = pandas.DataFrame({"x": rng.normal(size=60), "g": np.where(np.arange(60) % 2, "a", "b")})
+    table["y"] = table["x"] + rng.normal(size=60)
+    model = MixtureOfExperts.from_formula(formula, table, n_components=2, random_state=0)
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        getattr(model, method)(table.head(0))

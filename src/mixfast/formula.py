@@ -125,7 +125,8 @@ def _has_one_of(column, categories):
 def _values(matrix):
     """A model matrix of formulaic as a float64 array (n_rows, n_columns)."""
     values = np.asarray(matrix, dtype=np.float64)
-    return values.reshape(len(values), -1)
+    n_columns = int(np.prod(values.shape[1:]))  # of tables without rows too, of which -1 would not tell
+    return values.reshape(len(values), n_columns)
 
 
 def _names(matrix):

@@ -260,6 +260,34 @@ def _check_labels(known, n_components, names, beside):
 def partial_labels(y):
     """`y` where it says of some rows what component they are of, and of others that this is not known: -1, NaN or a
     missing string; else None. Complete labels, and what are no labels, say nothing to a mixture."""
+    values = _labels_and_gaps(y)
+    if values is not None and _may_be_classes(values):
+        warn(
+            "y holds -1 and 1 and nothing else: rows with -1 are taken for rows whose component is not known, those "
+            "with 1 for rows of component 1. If they are two classes, leave y out; if not, pass known_labels=y.",
+            UserWarning,
+        )
+    return values
+
+
+def warn_of_partial_labels(y, estimator):
+    """Warns where `y` has partial labels, of which an estimator without a place for any makes nothing."""
+    values = _labels_and_gaps(y)
+    if values is None or _may_be_classes(values):
+        return
+    warn(
+        f"y has labels of some rows, and -1 or nothing for others: a {type(estimator).__name__} finds its clusters by "
+        "itself and takes no labels, so y is ignored. Leave it out, or pass it as known_labels to a mixture of a given "
+        "number of components, such as GaussianMixture, MultinomialMixture or ProductMixture",
+        UserWarning,
+    )
+
+
+def _may_be_classes(values):
+    return np.array_equal(np.unique(values), [-1, 1]) if np.asarray(values).dtype.kind in "fiu" else False
+
+
+def _labels_and_gaps(y):
     if y is None:
         return None
     values = np.asarray(y)
@@ -277,12 +305,6 @@ def partial_labels(y):
     unknown = np.isnan(values) | (values == -1)
     if not np.any(unknown) or not np.all(np.equal(np.mod(values[~unknown], 1), 0)):
         return None
-    if np.array_equal(np.unique(values), [-1, 1]):
-        warn(
-            "y holds -1 and 1 and nothing else: rows with -1 are taken for rows whose component is not known, those "
-            "with 1 for rows of component 1. If they are two classes, leave y out; if not, pass known_labels=y.",
-            UserWarning,
-        )
     return values
 
 

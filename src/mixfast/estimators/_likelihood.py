@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import get_tags
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import NEffective, RowsLike
@@ -82,6 +82,13 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
     def _says_nothing(self, X):
         """Which of the rows, as they were given, have no entry, a mask."""
         return without_entries(X)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters of the fitted model, that `bic` and `aic` count: those of the components, such as
+        means and covariances or coefficients and dispersions, and weights; less what is held."""
+        check_is_fitted(self)
+        return int(self._n_parameters())
 
     def _n_parameters(self):
         n_components = len(self.weights_)

@@ -19,7 +19,7 @@ from mixfast.estimators._by_em import OF_EACH_COMPONENT
 from mixfast.families.missing import patterns_of
 from mixfast.in_messages import among, in_short, one_name
 from mixfast.row_data import separated
-from mixfast.tables import is_table
+from mixfast.tables import is_nothing, is_table
 
 #: Draws that a level of the density is found from: a share of 0.95 has a standard error of 0.0007.
 N_DRAWS = 100_000
@@ -163,10 +163,27 @@ class UsedAsDensity:
             As `marginal`.
         """
         places = self._places(columns, leaves_some=True)
+        given = np.atleast_1d(np.asarray(values, dtype=object))  # whose strings make none of numbers beside them
         values = np.atleast_1d(np.asarray(values))
         if values.shape != (len(places),):
             raise ValueError(f"values should be {len(places)}, one for each of the columns, got {values.shape}")
+        self._check_given(places, given)
         return self._given(places, values)
+
+    def _check_given(self, places, values):
+        """Raises ValueError for values of some columns that are missing, or no numbers in columns of numbers."""
+        for place, value in zip(places, values.tolist(), strict=True):
+            column = one_name(self._labels_of_columns()[place])
+            if is_nothing(value):
+                raise ValueError(
+                    f"values has {value} for {column}: what is missing is not given, so leave that out of columns too"
+                )
+            if self._labels_of_categories() is not None:
+                continue
+            if isinstance(value, str) or not isinstance(value, Real):
+                raise ValueError(f"values has {in_short(value)} for {column}, and should have a number")
+            if not np.isfinite(value):
+                raise ValueError(f"values has {value} for {column}, and should have a finite number")
 
     def conditional_mean(self, X_given: RowsLike, columns: Column | Sequence[Column]) -> NDArray[np.float64]:
         """The means of the other columns of rows of which some columns are known: regression by the joint density.

@@ -58,6 +58,7 @@ from mixfast.parts import Part
 from mixfast.proportions._sticks import LearnedSticks, Sticks
 from mixfast.random_partitions import coclustering, n_clusters_posterior, r_hat
 from mixfast.read_only import frozen
+from mixfast.row_data import warn_of_partial_labels
 from mixfast.status import Status
 from mixfast.weights import counted_rows
 
@@ -453,7 +454,8 @@ class DirichletProcessMixture(
             Gaussians, Bernoulli, categorical and exponential components are computed in float32 and summed in float64;
             the posterior is float64.
         y : Ignored
-            Present for API consistency by convention.
+            Present for API consistency by convention; with a warning where it has labels of some rows only, which
+            mixtures of given numbers of components take.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts. The sampler takes whole numbers: such a row stands for equal rows of one cluster.
 
@@ -480,6 +482,7 @@ class DirichletProcessMixture(
         fewer of them.
         """
         vars(self).pop("_stream", None)  # what partial_fit remembers is of other parameters
+        warn_of_partial_labels(y, self)
         self._check_options()
         if is_source(X):
             return self._fit_source(X, sample_weight, {})

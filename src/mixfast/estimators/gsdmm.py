@@ -31,6 +31,7 @@ from mixfast.families.multinomial import Multinomial, MultinomialParams
 from mixfast.read_only import frozen
 from mixfast.reading import Readings
 from mixfast.relations import Components
+from mixfast.row_data import warn_of_partial_labels
 from mixfast.tables import canonical
 
 
@@ -170,13 +171,15 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             How often each word comes in each document, as `CountVectorizer` tells. Sparse ones stay sparse.
         y : Ignored
-            Present for API consistency by convention.
+            Present for API consistency by convention; with a warning where it has labels of some rows only, which
+            mixtures of given numbers of components take.
 
         Returns
         -------
         self : object
             The estimator itself.
         """
+        warn_of_partial_labels(y, self)
         X = self._validate_rows(X, reset=True)
         documents = Documents(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, X.shape[1])
         chains = Chains(

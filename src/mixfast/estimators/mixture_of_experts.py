@@ -13,7 +13,7 @@ from sklearn.base import RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
@@ -694,12 +694,6 @@ default='gaussian'
         if "classes" in kept:
             classes = kept["classes"] if self._has_several else [kept["classes"]]
             self._names_of_all = NamesOfAll([np.empty(0) if own is None else own for own in classes], last=False)
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of free parameters of the fitted model: coefficients, dispersions and weights."""
-        check_is_fitted(self)
-        return self._n_parameters()
 
     # ---- rows ----
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import check_is_fitted
 
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
@@ -356,6 +357,24 @@ class ProductMixture(LikelihoodMixture):
 
     def _margins(self):
         return self.components_
+
+    def _margin(self, columns):
+        raise TypeError(self._no_columns_but_of_parts())
+
+    def _of_one_column(self):
+        raise TypeError(self._no_columns_but_of_parts())
+
+    def _centres(self):
+        raise TypeError(self._no_columns_but_of_parts())
+
+    def _no_columns_but_of_parts(self):
+        check_is_fitted(self)
+        name = next(iter(self.components_))
+        return (
+            "columns of a ProductMixture are asked for part by part: each part is a fitted mixture by itself, with the "
+            f"weights of all, whose marginal, condition and cdf are there, such as model.components_[{name!r}]; parts "
+            f"are {in_short(list(self.components_))}"
+        )
 
     def _check_structure(self):
         groups = self._groups(self._column_names())
