@@ -49,14 +49,13 @@ class BoundModel:
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 
-    def needs_estimator(self, problems, fits_in_its_own_way=has_methods_of_its_own):
+    def needs_estimator(self, problems):
         """Which problems `_batch.pyx` cannot fit, a mask (n_problems,). Those with missing entries are among them: the
-        encoding of their rows depends on the patterns of the problem. fits_in_its_own_way:
-        a function that returns `has_methods_of_its_own(class)`, which may know it already."""
+        encoding of their rows depends on the patterns of the problem."""
         estimator = self.estimator
         if (
             not self.family.batches
-            or fits_in_its_own_way(type(estimator))
+            or has_methods_of_its_own(type(estimator))
             or estimator._may_meet_unseen()
             or estimator._fits_alone
             or estimator.hold

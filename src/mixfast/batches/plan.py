@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from mixfast.batches.bound_model import BoundModel, has_methods_of_its_own
+from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import sums_of_weights
 from mixfast.engine import _random
 from mixfast.estimators._parameters import unfitted_copy
@@ -163,8 +162,7 @@ def _need_estimators(problems, bound_models):
         len(bound_models) > 1 or bound_models[0].given_start is not None or bound_models[0].has_given_prior()
     ):
         return np.ones(len(problems), dtype=bool)
-    in_its_own_way = cache(has_methods_of_its_own)  # the same for all models
-    return np.any([model.needs_estimator(problems, in_its_own_way) for model in bound_models], axis=0)
+    return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)
 
 
 def _folds(problems, seeds):
