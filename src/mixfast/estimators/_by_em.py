@@ -31,7 +31,7 @@ from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._given import without_iterations
-from mixfast.estimators._holding import for_engine, in_units, masks_and_values, packed, proportions_of, rows_near
+from mixfast.estimators._holding import HoldsParameters, proportions_of
 from mixfast.estimators._partitions import FromPartitions
 from mixfast.estimators._statistics import FromStatistics
 from mixfast.estimators._streams import FromStreams
@@ -101,7 +101,7 @@ def has_nan(values):
     return bool(np.isnan(values).any())
 
 
-class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
+class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, BaseMixture):
     """Base of the mixtures of a number of components that is given."""
 
     #: Whether clusters of the rows are starts that `select` should try beside the estimator's own.
@@ -143,7 +143,6 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
     canonical_order = False
     weights = None
     weight_concentration = None
-    hold = None
     trim = None
 
     def _n_active(self):
@@ -165,62 +164,6 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
                 "that stay as they are have no prior. Set one of them to None."
             )
         return FixedWeights(self.weights, self._n_weights())
-
-    def _hold_of(self, name):
-        """What `hold` says of a parameter, where it says something."""
-        return None if self.hold is None else self.hold.get(name)
-
-    def _held_values(self, family, n_features):
-        """Held parameters by name, as `masks_and_values` of `_holding.py` returns them; empty if none is held."""
-        if not self.hold:
-            return {}
-        return masks_and_values(
-            self.hold,
-            family,
-            self._n_weights(),
-            n_features,
-            self._attributes_held() if self._goes_on() else None,
-            ", ".join(
-                [
-                    f"a {type(self).__name__}",
-                    *(f"{name}={getattr(self, name)!r}" for name in self._structural if name in vars(self)),
-                ]
-            ),
-        )
-
-    def _holdings(self):
-        """What can be held beside weights, by the names of attributes."""
-        return self._family().holdings
-
-    def _attributes_held(self):
-        return {name: getattr(self, f"{name}_") for name in self.hold if hasattr(self, f"{name}_")}
-
-    def _held_in_engine(self, found, encoded, n_features, units, dtype):
-        """`Held` of encoded rows that are computed in `dtype`, and its numbers in the units of the rows; None and None
-        where nothing is held. `found` is that of `_held_values`."""
-        family = encoded.family
-        if not found:
-            return None, None
-        numbers = packed(found, family, self._n_weights(), n_features)
-        numbers = in_units(numbers, family, self._n_weights(), n_features, units)
-        held = for_engine(found, numbers, family, self._n_weights(), encoded.rows.shape[1], dtype)
-        return held, numbers
-
-    def _put_held(self, found, params, family, n_features):
-        """Packed parameters with what is held, to the last bit, whatever units they were fitted in."""
-        if not found:
-            return params
-        numbers = packed(found, family, self._n_weights(), n_features)
-        return np.where(np.isnan(numbers), params, numbers)
-
-    def _hold_in(self, em, encoded, units, dtype):
-        n_features = self._n_fitted_features()
-        found = self._held_values(encoded.family, n_features)
-        em.hold(self._held_in_engine(found, encoded, n_features, units, dtype)[0])
-
-    def _with_held(self, params):
-        family, n_features = self._family(), self._n_fitted_features()
-        return self._put_held(self._held_values(family, n_features), params, family, n_features)
 
     def _n_weights(self):
         """Number of weights: those of the components, and that of noise if there is noise."""
@@ -521,13 +464,6 @@ class MixtureByEM(FromStatistics, FromPartitions, FromStreams, BaseMixture):
         said = any(name in separated(X)[1] for name in OF_COMPONENTS)
         said |= self.trim is not None or self.weights is not None
         return not (said or self._goes_on() or self._n_active() or is_sparse(separated(X)[0]))
-
-    def _rows_near_held(self, X, found):
-        """component -> a row that k-means knows to be of it, where its location is held."""
-        if not found:
-            return {}
-        rows, family = separated(X)[0], self._family()
-        return rows_near(rows, family.held_centres(found, family.n_begun(self._n_weights()), X.shape[1]))
 
     def _monitor(self, volume, init_params):
         """Who is told how a fit goes on; None where nobody is."""

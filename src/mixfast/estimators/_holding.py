@@ -1,4 +1,5 @@
-"""Parameters that stay as they are while the others are fitted: what `hold` says, as the engine wants it."""
+"""Parameters that stay as they are while the others are fitted: what estimators make of `hold`, and what the engine
+wants of it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from mixfast.families.domains import check_domain
 from mixfast.families.holding import ALL, SAID, check_depth, filled
 from mixfast.in_messages import in_short
 from mixfast.proportions._fixed import FixedWeights, HeldWeights
+from mixfast.row_data import separated
 
 #: How far rows of a start are from what is held is measured in so many of them at a time.
 ROWS_AT_ONCE = 65536
@@ -151,3 +153,72 @@ def rows_near(X, centres):
         distances[np.isnan(distances)] = np.inf
         places[int(k)] = int(np.argmin(distances))
     return places
+
+
+class HoldsParameters:
+    """Base of `MixtureByEM`, before all others: what it makes of `hold`."""
+
+    hold = None
+
+    def _hold_of(self, name):
+        """What `hold` says of a parameter, where it says something."""
+        return None if self.hold is None else self.hold.get(name)
+
+    def _held_values(self, family, n_features):
+        """Held parameters by name, as `masks_and_values` returns them; empty if none is held."""
+        if not self.hold:
+            return {}
+        return masks_and_values(
+            self.hold,
+            family,
+            self._n_weights(),
+            n_features,
+            self._attributes_held() if self._goes_on() else None,
+            ", ".join(
+                [
+                    f"a {type(self).__name__}",
+                    *(f"{name}={getattr(self, name)!r}" for name in self._structural if name in vars(self)),
+                ]
+            ),
+        )
+
+    def _holdings(self):
+        """What can be held beside weights, by the names of attributes."""
+        return self._family().holdings
+
+    def _attributes_held(self):
+        return {name: getattr(self, f"{name}_") for name in self.hold if hasattr(self, f"{name}_")}
+
+    def _held_in_engine(self, found, encoded, n_features, units, dtype):
+        """`Held` of encoded rows that are computed in `dtype`, and its numbers in the units of the rows; None and None
+        where nothing is held. `found` is that of `_held_values`."""
+        family = encoded.family
+        if not found:
+            return None, None
+        numbers = packed(found, family, self._n_weights(), n_features)
+        numbers = in_units(numbers, family, self._n_weights(), n_features, units)
+        held = for_engine(found, numbers, family, self._n_weights(), encoded.rows.shape[1], dtype)
+        return held, numbers
+
+    def _put_held(self, found, params, family, n_features):
+        """Packed parameters with what is held, to the last bit, whatever units they were fitted in."""
+        if not found:
+            return params
+        numbers = packed(found, family, self._n_weights(), n_features)
+        return np.where(np.isnan(numbers), params, numbers)
+
+    def _hold_in(self, em, encoded, units, dtype):
+        n_features = self._n_fitted_features()
+        found = self._held_values(encoded.family, n_features)
+        em.hold(self._held_in_engine(found, encoded, n_features, units, dtype)[0])
+
+    def _with_held(self, params):
+        family, n_features = self._family(), self._n_fitted_features()
+        return self._put_held(self._held_values(family, n_features), params, family, n_features)
+
+    def _rows_near_held(self, X, found):
+        """component -> a row that k-means knows to be of it, where its location is held."""
+        if not found:
+            return {}
+        rows, family = separated(X)[0], self._family()
+        return rows_near(rows, family.held_centres(found, family.n_begun(self._n_weights()), X.shape[1]))
