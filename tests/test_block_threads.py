@@ -4,12 +4,13 @@ import os
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
 import sklearn
 
-from mixfast import GaussianMixture, block_threads, blocks, row_blocks
+from mixfast import GaussianMixture, block_threads, blocks, formula, row_blocks
 from mixfast._threads import resolve_threads
 from mixfast.block_threads import in_order, shares_of
 
@@ -160,3 +161,25 @@ def test_a_file_that_has_changed_is_mapped_anew(maps, tmp_path):
     path.unlink()
     with pytest.raises(FileNotFoundError):
         rows.map(np.copy)
+
+
+def test_formulas_that_several_threads_evaluate_leave_the_filters_of_warnings():
+    """The second begins before the first ends, and ends after it, if it can."""
+    pytest.importorskip("formulaic")
+    began, ended = [threading.Event(), threading.Event()], threading.Event()
+
+    def evaluate(i):
+        def build(data, **options):
+            began[i].set()
+            (began[1] if i == 0 else ended).wait(0.3)  # in vain where one waits for the other
+
+        if i == 1:
+            began[0].wait(60)
+        formula._matrix(build, None)
+        if i == 0:
+            ended.set()
+
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        list(in_order(evaluate, range(2), 2))
+        assert warnings.filters == before

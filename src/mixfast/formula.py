@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,11 +84,15 @@ def _parsed(name, text):
     return parsed
 
 
+#: Filters of warnings are those of the process: of threads that change and restore them, one would leave another's.
+_FILTERS = threading.Lock()
+
+
 def _matrix(build, data):
     """The result of `build(data, ...)`, a function of formulaic. Raises ValueError if a term cannot be evaluated, or a
     category is new."""
     formulaic = _formulaic()
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         # a category that was not learned would be counted as none of them
         warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
         try:
