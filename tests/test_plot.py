@@ -16,10 +16,12 @@ from mixfast import (
     BayesianGaussianMixture,
     DirichletProcessMixture,
     GaussianMixture,
+    MixtureDisplay,
     plot,
     plot_mixture,
     random_partitions,
 )
+from mixfast.mixture_view import density_in_box
 
 
 def test_pictures_are_found_by_importing_mixfast_alone():
@@ -312,3 +314,51 @@ def test_a_model_without_what_is_drawn_is_refused_and_said_what_it_lacks(picture
 def test_rows_that_are_not_there_are_refused(rows):
     with pytest.raises(ValueError, match="should be numbers of rows from 0 to 5"):
         plot.coclustering(Sampled(FOUR_DRAWS), rows=rows)
+
+
+# ---- noise ----
+
+
+def noisy_rows():
+    """Two clusters along a diagonal and rows all along it, so that the box is oblique."""
+    rng = np.random.default_rng(0)
+    along = rng.uniform(-6, 14, 60)
+    clusters = rng.normal(size=(300, 1)) + 0.5 * rng.normal(size=(300, 2)) + np.repeat([[0.0], [8.0]], 150, axis=0)
+    return np.vstack([clusters, np.column_stack([along, along + rng.uniform(-5, 5, 60)])])
+
+
+@pytest.mark.parametrize("columns", [[0], [0, 1]])
+@pytest.mark.parametrize("kind", ["density", "auto"])
+def test_noise_is_in_the_legend_and_in_densities(columns, kind):
+    X = noisy_rows()[:, columns]
+    model = GaussianMixture(2, noise="uniform", random_state=0).fit(X)
+    display = MixtureDisplay.from_estimator(model, X, kind=kind)
+    legends = [own for own in display.figure_.axes + display.figure_.legends if getattr(own, "legend_", None)]
+    said = [text.get_text() for text in legends[0].legend_.get_texts()]
+    assert f"noise: {100 * model.weights_[-1]:.0f}%" in said
+    for panel in display.panels.values():
+        if not hasattr(panel, "total"):
+            continue
+        left = panel.total - panel.parts.sum(axis=1)
+        assert np.all(left > -1e-12)
+        if len(columns) > 1:
+            assert np.trapezoid(panel.parts.sum(axis=1), panel.grid) == pytest.approx(
+                model.weights_[:-1].sum(), abs=0.01
+            )
+            inside = np.trapezoid(left, panel.grid)  # the box may reach beyond the picture
+            assert 0.5 * model.weights_[-1] < inside <= 1.01 * model.weights_[-1]
+        else:
+            np.testing.assert_allclose(left, model.weights_[-1] / model.noise_volume_)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("edges", [[[3.0, 1.0], [-1.0, 2.0]], [[2.0, 0.0], [0.0, 5.0]], [[-1.0, 4.0], [2.0, 0.5]]])
+def test_densities_in_a_box_are_those_of_rows_in_it(edges):
+    box = np.vstack([[5.0, -2.0], edges])
+    rows = box[0] + np.random.default_rng(1).random((200_000, 2)) @ box[1:]
+    for j in (0, 1):
+        heights, ends = np.histogram(rows[:, j], bins=40, density=True)
+        grid = np.linspace(ends[0], ends[-1], 40 * 50 + 1)[:-1].reshape(40, 50)
+        found = density_in_box(box, j, grid.ravel()).reshape(40, 50).mean(axis=1)
+        # a bar has some 5,000 rows, whose number has a standard error of 1.4 %
+        np.testing.assert_allclose(found, heights, rtol=0, atol=0.07 * heights.max())

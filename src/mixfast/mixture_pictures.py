@@ -35,6 +35,8 @@ WRITTEN = 120
 N_WORDS = 8
 #: How many components, those of the largest weights, have their numbers written in a plane; their names in a legend.
 NUMBERED, LISTED = 60, 40
+#: How uniform noise, which has no colour of a component, is drawn.
+NOISE_DASHES = (0, (1, 1))
 
 
 class Looks(NamedTuple):
@@ -43,11 +45,13 @@ class Looks(NamedTuple):
     names : list of str, of the components
     weights : float64 (n_components,)
     present : bool (n_components,), which are drawn
+    noise : the weight of uniform noise, which is no component
     """
 
     names: list[str]
     weights: NDArray[np.float64]
     present: NDArray[np.bool_]
+    noise: float = 0.0
 
     def drawn(self) -> NDArray[np.intp]:
         """Indices of the components that are drawn, in ascending order of weight."""
@@ -68,7 +72,7 @@ class Density:
     grid : ndarray of shape (n_points,)
     total : ndarray of shape (n_points,)
     parts : ndarray of shape (n_points, n_components)
-        They add up to the total.
+        They add up to the total, or leave of it what is uniform noise.
     edges, heights : ndarray of shape (n_bars + 1,), (n_bars,)
         The histogram: shares of all rows, divided by widths. Empty without rows.
     limits : tuple of float
@@ -107,6 +111,9 @@ class Density:
             ax.plot(self.grid, self.total, color="black", linewidth=width, alpha=0.3)  # a halo of what is inside
             for k in drawn:
                 ax.plot(self.grid, self.parts[:, k], color=colour_of(k), linestyle=dashes_of(k), linewidth=width / 3)
+            if looks.noise > 0:
+                left = self.total - self.parts.sum(axis=1)
+                ax.plot(self.grid, left, color=NONE, linestyle=NOISE_DASHES, linewidth=width / 2.5)
         if not is_small and len(drawn) <= NUMBERED:
             self._numbers(ax, looks, drawn, top)
         if self.uncertainty is not None:
@@ -638,6 +645,9 @@ def legend(ax: Axes, looks: Looks, marks: str, **place: Any) -> Any:
             handles.append(Line2D([], [], color=colour_of(k), ls=dashes_of(k), lw=2, label=said))
         else:
             handles.append(Line2D([], [], color=colour_of(k), ls="", marker="o", ms=6, label=said))
+    if looks.noise > 0:
+        mark = {"ls": NOISE_DASHES, "lw": 2} if marks in ("line", "mean") else {"ls": "", "marker": "o", "ms": 6}
+        handles.append(Line2D([], [], color=NONE, label=f"noise: {_percent(looks.noise)}", **mark))
     left = looks.drawn()[n_listed:]
     if len(left):
         rest = f"{len(left)} more: {_percent(float(looks.weights[left].sum()))}"

@@ -45,6 +45,8 @@ MOST_COLUMNS = 6
 N_JUDGES = 1000
 #: Densities of counts are averaged over the exposures of at most so many rows.
 N_EXPOSURES = 32
+#: Draws that tell how uniform noise in a box lies along a column, to 0.2 % of the peak of that density.
+N_IN_BOX = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,8 @@ class View:
         centres = np.median(draws, axis=0)[heavy]
         quantiles = np.quantile(draws, np.linspace(0.002, 0.998, int(np.clip(3000 // K, 9, 101))), axis=0)
         evaluate = self._of_model if self.components.n_features == 1 else _of_margin(margin, self._exposures())
+        if self.looks.noise > 0 and self.components.n_features > 1:
+            evaluate = _beside_noise(evaluate, self.looks.noise, self.model._region().box, j)
         return density_of(
             self.names[j], self.kinds[j], evaluate, centres, quantiles[:, self.looks.present], own, self.weights,
             self.categories(j), doubts,
@@ -292,6 +296,31 @@ def _of_margin(margin, exposures):
         return parts.sum(axis=1), parts
 
     return evaluate
+
+
+def _beside_noise(evaluate, share, box, j):
+    """The same with uniform noise in a box, whose column j has its share of the total and is no part."""
+
+    def with_noise(grid):
+        total, parts = evaluate(grid)
+        return (1 - share) * total + share * density_in_box(box, j, grid), (1 - share) * parts
+
+    return with_noise
+
+
+def density_in_box(box: NDArray, j: int, grid: NDArray) -> NDArray[np.float64]:
+    """The density of column j of rows that are uniform in a box (a corner, then its edges).
+
+    The column is a sum of uniform numbers, one for each edge. Of all but the one with the longest range N_IN_BOX are
+    drawn, beside each of which that one has a density.
+    """
+    ranges = np.abs(box[1:, j])
+    longest = int(np.argmax(ranges))
+    others = np.delete(ranges, longest)
+    drawn = np.sort(np.random.default_rng(0).random((N_IN_BOX, len(others))) @ others)
+    above = grid - (box[0, j] + np.minimum(box[1:, j], 0).sum())
+    below = np.searchsorted(drawn, above, side="right") - np.searchsorted(drawn, above - ranges[longest], side="right")
+    return below / (N_IN_BOX * ranges[longest])
 
 
 def _share_between(values, labels):

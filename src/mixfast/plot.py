@@ -24,7 +24,7 @@ from mixfast.in_messages import among, in_short, one_name
 from mixfast.mixture_pictures import Looks, Plane, legend
 from mixfast.mixture_view import MOST_CELLS, MOST_COLUMNS, View
 from mixfast.regression_pictures import predictors_of, regressions
-from mixfast.relations import check_is_fitted_mixture, check_option, shares_beside_noise
+from mixfast.relations import check_is_fitted_mixture, check_option, has_noise, shares_beside_noise
 from mixfast.row_data import counted_and_separated, take_data
 from mixfast.status import Status
 from mixfast.tables import Table, is_table
@@ -311,7 +311,8 @@ def _view_of(model, X, max_points, sample_weight, row_data, doubts):
     components = model._components(**model._any_rows)
     K = components.n_components
     present = np.asarray(model._is_present())[:K]
-    looks = Looks([str(k) for k in range(K)], shares_beside_noise(model, components), present)
+    noise = float(model.weights_[-1]) if has_noise(model) else 0.0
+    looks = Looks([str(k) for k in range(K)], shares_beside_noise(model, components), present, noise)
     names = [str(name) for name in model._labels_of_columns()]
     if X is None:
         rows = components.rows(min(N_DRAWN, max_points), 0)
