@@ -367,3 +367,48 @@ def test_what_methods_take_of_rows_may_be_the_name_of_a_column():
         ValueError, match=r"clusters should have the shape.*names of columns are those of the table of a"
     ):
         arrays.inference(table[["x"]], table["y"], clusters="school")
+
+
+def test_an_offset_may_be_a_term(tmp_path):
+    fit = {"expert": "poisson", **OPTIONS}
+    table = TABLE.assign(log_hours=np.log(TABLE.hours))
+    model = MixtureOfExperts.from_formula("events ~ x + offset(log(hours))", table, **fit)
+    named = MixtureOfExperts.from_formula("events ~ x", table, offset="log_hours", **fit)
+    assert list(model.feature_names_in_) == ["x"]
+    assert_array_equal(model.coef_, named.coef_)
+    model.save(tmp_path / "model")
+    for own in (model, mixfast.load(tmp_path / "model")):
+        assert_array_equal(own.predict(table[:9]), named.predict(table[:9]))
+        assert_array_equal(own.posterior(table), named.posterior(table))
+        assert_array_equal(own.predict(table, offset=0.0), named.predict(table, offset=0.0))
+        assert_array_equal(own.inference(table).covariance, named.inference(table).covariance)
+    assert_array_equal(
+        select(table, model, n_components=[2]).best_.coef_, select(table, named, n_components=[2]).best_.coef_
+    )
+    twice = MixtureOfExperts.from_formula(
+        "events ~ x + offset(hours - 1) + offset(1 - hours)", table, offset="log_hours", **fit
+    )
+    np.testing.assert_allclose(twice.coef_, named.coef_, rtol=1e-8)
+    with pytest.raises(ValueError, match=r"offset\(...\) is a term of the right side of formula alone"):
+        MixtureOfExperts.from_formula("events ~ x", table, fixed="~ offset(hours)", **fit)
+
+
+@pytest.mark.parametrize("term", ["bs(x, df=4)", "log(x - 0.001)", "poly(x, 2)"])
+def test_pictures_stay_where_terms_have_values(term):
+    pytest.importorskip("matplotlib").use("agg")
+    from mixfast import plot_mixture
+
+    model = MixtureOfExperts.from_formula(f"y ~ {term}", TABLE.assign(x=TABLE.x + 0.01), **OPTIONS)
+    ax = plot_mixture(model, TABLE.assign(x=TABLE.x + 0.01))
+    ends = np.concatenate([line.get_xdata() for line in ax.lines])
+    assert (ends.min(), ends.max()) == (TABLE.x.min() + 0.01, TABLE.x.max() + 0.01)
+
+
+def test_values_outside_the_knots_have_a_remedy():
+    beyond = pd.DataFrame({"x": [-1.0, 9.0]})
+    model = MixtureOfExperts.from_formula("y ~ bs(x, df=4)", TABLE, **OPTIONS)
+    with pytest.raises(ValueError, match=r"outside the knots of bs\(x, df=4\).*extrapolation='extend'"):
+        model.predict(beyond)
+    extended = MixtureOfExperts.from_formula("y ~ bs(x, df=4, extrapolation='extend')", TABLE, **OPTIONS)
+    assert np.all(np.isfinite(extended.predict(beyond)))
+    assert_array_equal(extended.coef_, model.coef_)

@@ -108,8 +108,19 @@ def _matrix(build, data):
         except formulaic.errors.FormulaicError as error:
             unknown = re.search(r"`(\w+)` is not present|name '(\w+)' is not defined", str(error))
             name = unknown and (unknown.group(1) or unknown.group(2))
+            if "extend beyond upper and/or lower bounds" in str(error):
+                term = re.search(r"factor `(.*?)`\.", str(error))
+                raise ValueError(
+                    f"the table has values outside the knots of {term.group(1) if term else 'a spline'}, those of the "
+                    "table of the fit: leave these rows out, or fit with extrapolation='extend', 'clip' or 'zero' in "
+                    "that term"
+                ) from None
             if name is None or name in data.columns:
                 raise ValueError(f"the formula cannot be evaluated: {error}") from None
+            if name == "offset":
+                raise ValueError(
+                    "offset(...) is a term of the right side of formula alone: leave it out of gate, fixed and products"
+                ) from None
             raise ValueError(
                 f"the formula has {one_name(name)}, which is no column of the table: {among(name, data.columns)}"
             ) from None
@@ -222,7 +233,7 @@ class Formula:
     texts : mapping of str to str
         "formula", and "gate" and "fixed" where there are such.
     learned : mapping of str to list
-        What each side, "response", "terms", "gate" and "fixed", learned from the table; see `_learned_by`.
+        What each side, "response", "terms", "gate", "fixed" and "offset", learned from the table; see `_learned_by`.
     names : tuple of str
         Names of the columns of X without the intercept; those of "fixed", whose coefficients are shared, come last.
     n_shared : int
@@ -333,6 +344,16 @@ class Formula:
             found.append(as_values([own for own in categories or () if own in there]))
         return found
 
+    def offsets(self, data, columns=()):
+        """The sum of the offsets of the terms and of the column that is one, if that is among `columns`, (n,); None
+        without such."""
+        found = []
+        if "offset" in self.learned:
+            found.append(_values(_matrix(self._spec("offset").get_model_matrix, _as_pandas(data))).sum(axis=1))
+        if "offset" in columns:
+            found.append(self.row_data(data, ["offset"])["offset"])
+        return sum(found) if found else None
+
     def response_names(self):
         """The terms of the left side, a tuple of str."""
         return tuple(map(str, sides_of(self.texts)["response"]))
@@ -386,12 +407,30 @@ def _categories_of(term, encoders):
     return list(categories) if kind == "categorical" and categories is not None else None
 
 
+def _without_offsets(side):
+    """(the terms that are not such as `offset(log(hours))`, a formula of what these hold, or None)"""
+
+    def held(term):
+        expressions = [factor.expr for factor in term.factors if factor.eval_method.value == "python"]
+        node = ast.parse(expressions[0], mode="eval").body if len(term.factors) == len(expressions) == 1 else None
+        is_offset = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "offset" and len(node.args) == 1
+        return ast.unparse(node.args[0]) if is_offset else None
+
+    offsets = [own for own in map(held, side) if own is not None]
+    if not offsets:
+        return side, None
+    formula = _formulaic().Formula("0 + " + " + ".join(f"I({own})" for own in offsets))
+    return type(side)([term for term in side if held(term) is None]), formula
+
+
 def sides_of(texts):
-    """name of a side -> the parsed formula: "response" and "terms" of "formula", and "gate" and "fixed" if given."""
+    """name of a side -> the parsed formula: "response" and "terms" of "formula", and "gate" and "fixed" if given, and
+    "offset" of what offsets of "formula" hold."""
     both = _parsed("formula", texts["formula"])
     if not hasattr(both, "lhs") or not hasattr(both, "rhs"):
         raise ValueError(f"formula={texts['formula']!r} should have two sides, as in 'y ~ x'")
-    sides = {"response": both.lhs, "terms": both.rhs}
+    terms, offsets = _without_offsets(both.rhs)
+    sides = {"response": both.lhs, "terms": terms} | ({} if offsets is None else {"offset": offsets})
     for name in ("gate", "fixed"):
         if name in texts:
             sides[name] = _parsed(name, texts[name])

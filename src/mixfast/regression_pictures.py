@@ -20,12 +20,14 @@ class Predictors(NamedTuple):
     columns : list of float64 (n_rows,), or None for a column that is not numeric
     at : function of (j, values) -> rows with these values of column j, and all other columns held constant
     are_held : at what they are held, for the label: 'at medians'
+    go_beyond : whether there are predictions beyond the rows: terms of formulas, splines or logarithms, may have none
     """
 
     names: list[str]
     columns: list[Any]
     at: Any
     are_held: str
+    go_beyond: bool
 
 
 def predictors_of(model: Any, rows: Any, own: Any) -> Predictors:
@@ -41,7 +43,7 @@ def predictors_of(model: Any, rows: Any, own: Any) -> Predictors:
         grid[:, j] = numbers
         return grid
 
-    return Predictors([str(name) for name in model._labels_of_columns()], list(values.T), at, "at medians")
+    return Predictors([str(name) for name in model._labels_of_columns()], list(values.T), at, "at medians", True)
 
 
 def _of_formula(model, table):
@@ -64,7 +66,7 @@ def _of_formula(model, table):
         frame[name].to_numpy(dtype=np.float64) if is_number else None
         for name, is_number in zip(names, are_numbers, strict=True)
     ]
-    return Predictors([str(name) for name in names], columns, at, "at typical values")
+    return Predictors([str(name) for name in names], columns, at, "at typical values", False)
 
 
 def regressions(
@@ -85,7 +87,7 @@ def regressions(
     (j,) = _most_telling(model, predictors, of_rows) if places is None else places
     x, n_others = predictors.columns[j], len(predictors.names) - 1
     across = limits_of(x)
-    grid = np.linspace(*across, 200)
+    grid = np.linspace(*(across if predictors.go_beyond else (x.min(), x.max())), 200)
     others = f" ({n_others} other column{'s' * (n_others > 1)} {predictors.are_held})" if n_others else ""
     rng, panels = np.random.default_rng(0), []
     for response, means in zip(of_rows, _means_of(model, predictors.at(j, grid)), strict=True):

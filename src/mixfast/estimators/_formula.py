@@ -65,7 +65,9 @@ def of_tables(method):
             kwargs["y"] = formula.responses(X)
         if formula.gate_names and is_wanted("gate_X"):
             kwargs["gate_X"] = formula.gate_design(X)
-        kwargs |= formula.row_data(X, [name for name in formula.columns if is_wanted(name)])
+        if is_wanted("offset") and (offset := formula.offsets(X, formula.columns)) is not None:
+            kwargs["offset"] = offset
+        kwargs |= formula.row_data(X, [name for name in formula.columns if name != "offset" and is_wanted(name)])
         of_rows = {*OF_ANY_TYPE, *OF_NUMBERS} & kwargs.keys()
         kwargs |= of_columns(X, {name: kwargs[name] for name in of_rows if isinstance(kwargs[name], str)})
         return method(estimator, formula.design(X), *args, **kwargs)
@@ -106,10 +108,11 @@ class FittedByFormula:
         ----------
         formula : str
             `"y ~ x + I(x**2)"`, in the language of formulaic: terms are columns, functions of them such as `log(x)`,
-            splines such as `bs(x, df=4)`, products `a:b` and `a*b`; columns of strings are categories. `0 +` leaves the
-            intercept out. Binomial counts are `"successes + failures ~ x"`. A response of two categories is modelled by
-            the probability of the second, as R's `glm` does; `classes_` has both, in the order of the column's
-            categories, sorted where it has none.
+            splines such as `bs(x, df=4)`, offsets such as `offset(log(hours))`, products `a:b` and `a*b`; columns of
+            strings are categories. `0 +` leaves the intercept out. Binomial counts are `"successes + failures ~ x"`. A
+            response of two categories is modelled by the probability of the second, as R's `glm` does; `classes_` has
+            both, in the order of the column's categories, sorted where it has none. `bs` has no values outside its
+            knots, those of the table of the fit, but with `extrapolation='extend'`, `'clip'` or `'zero'` in it.
         data : table
             Of pandas, polars or pyarrow.
         gate : str, default=None
@@ -165,6 +168,7 @@ class FittedByFormula:
             raise ValueError(f"{min(twice)}={params[min(twice)]!r} is said by the formula: leave it out")
         model = cls(**own, **params)
         beside = learned.row_data(data, columns) | ({} if gate_X is None else {"gate_X": gate_X})
+        beside |= {} if (sum_of_all := learned.offsets(data, columns)) is None else {"offset": sum_of_all}
         model._names_of_all = NamesOfAll(model._classes_by_formula(learned, y))
         model.fit(X, y, **beside)
         vars(model).pop("_names_of_all")  # those of the table are not those of a later fit
