@@ -103,8 +103,8 @@ def test_columns_take_the_options_of_a_batch():
     result = fit_many_columns(TABLE, GaussianMixture(), n_components=[1, 2], seeds=[1, 2, 3, 4], keep="all")
     assert result.seeds.tolist() == [1, 2, 3, 4]
     assert len(result.models) == 2
-    with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
-        fit_many_columns(TABLE, ESTIMATOR, sample_weight=np.ones(80))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'exposure'"):
+        fit_many_columns(TABLE, ESTIMATOR, exposure=np.ones(80))
 
 
 # ---- groups ---------------------------------------------------------------------------------------------------------

@@ -543,9 +543,29 @@ def test_groups_of_a_table_have_a_column_of_exposures():
     several = fit_many_groups(table, model, by="who", exposure=["hours", "a"])  # rows of counts have one each
     assert not several.has_parameters.any()
     assert np.all(several.status & Status.OUT_OF_DOMAIN)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'exposure'"):
-        fit_many_columns(X, model, exposure=exposure)
     assert fit_many_groups(table, model, by="who", exposure=None, columns=["a"])[0].n_features_in_ == 1
+
+
+def test_columns_of_a_table_share_weights_and_exposures():
+    X, _, exposure = events(200)
+    X, weight = np.array(X, dtype=float), np.random.default_rng(0).integers(0, 3, 200)
+    X[3, 2] = np.nan
+    model = PoissonMixture(2, random_state=0)
+    result = fit_many_columns(X, model, exposure=exposure, sample_weight=weight)
+    labels = result.predict(X, exposure=exposure)
+    for j, column in enumerate(X.T):
+        there = ~np.isnan(column)
+        own = {"sample_weight": weight[there], "exposure": exposure[there]}
+        alone = clone(model).fit(X[there, j : j + 1], **own)
+        del alone.lower_bounds_[:-1]  # a batch keeps the last
+        assert_same_state(result[j], alone)
+        np.testing.assert_array_equal(labels[j][there], alone.predict(X[there, j : j + 1], exposure=exposure[there]))
+    twos = fit_many_columns(X, model, exposure=np.full(200, 2.0)).rates
+    np.testing.assert_array_equal(fit_many_columns(X, model, exposure=2.0).rates, twos)
+    with pytest.raises(ValueError, match="exposure should have a value for each of 200 rows"):
+        fit_many_columns(X, model, exposure=exposure[:5])
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'expsure'.*Did you mean 'exposure'"):
+        fit_many_columns(X, model, expsure=exposure)
 
 
 @each_form

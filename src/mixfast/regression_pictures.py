@@ -87,7 +87,8 @@ def regressions(
     (j,) = _most_telling(model, predictors, of_rows) if places is None else places
     x, n_others = predictors.columns[j], len(predictors.names) - 1
     across = limits_of(x)
-    grid = np.linspace(*(across if predictors.go_beyond else (x.min(), x.max())), 200)
+    low, high = across if predictors.go_beyond else (x.min(), x.max())
+    grid = np.linspace(low, high, 200)
     others = f" ({n_others} other column{'s' * (n_others > 1)} {predictors.are_held})" if n_others else ""
     rng, panels = np.random.default_rng(0), []
     for response, means in zip(of_rows, _means_of(model, predictors.at(j, grid)), strict=True):

@@ -16,7 +16,7 @@ from mixfast.batches._batch import choose, fit_problems
 from mixfast.batches.grouping import Grouping, group_rows
 from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
-from mixfast.batches.problems import Problems, part_of, read_problems, some_of, with_status_of_weights
+from mixfast.batches.problems import Problems, of_each_column, part_of, read_problems, some_of, with_status_of_weights
 from mixfast.batches.result import BatchResult, is_usable
 from mixfast.estimators._likelihood import check_can_be_fitted, check_comparable, check_criterion
 from mixfast.estimators._parameters import unfitted_copy
@@ -173,11 +173,13 @@ def fit_many_columns(
     criterion: CriterionName = "bic",
     keep: Literal["best", "all"] = "best",
     allow_spurious: bool = False,
+    sample_weight: ArrayLike | None = None,
     n_effective: NEffective = None,
     seeds: ArrayLike | None = None,
     random_state: Seed = None,
     n_threads: int | None = None,
     progress: bool = False,
+    **row_data: ArrayLike | None,
 ) -> BatchResult:
     """Fit a one-dimensional mixture to each column of a table, leaving out missing values.
 
@@ -188,7 +190,12 @@ def fit_many_columns(
     estimator : mixture
         What is fitted to each; it stays unfitted itself.
     <models of problems>
+    sample_weight : array-like of shape (n_samples,), default=None
+        How often each row counts, in all columns. None is 1 for all.
     <fits of problems>
+    **row_data : array-like of shape (n_samples,)
+        What the `fit` of the estimator takes of each row beside these, the same in all columns, such as the
+        ``exposure`` of a `PoissonMixture`: size factors of cells, whose genes are the columns.
 
     Returns
     -------
@@ -207,9 +214,12 @@ def fit_many_columns(
     """
     check_can_be_fitted(estimator, data, "fit_many_columns(data, estimator)")
     names, columns = columns_of(data)
-    present = [column[~np.isnan(column)] if column.dtype.kind == "f" else column for column in columns]
+    check_names("fit_many_columns", estimator, row_data)
+    kept = [~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), dtype=bool) for column in columns]
+    of_rows = {"sample_weight": sample_weight, **row_data}
+    of_rows = {name: of_each_column(name, own, kept) for name, own in of_rows.items() if own is not None}
     result = fit_many(
-        present,
+        [column[own] for column, own in zip(columns, kept, strict=True)],
         estimator,
         n_components=n_components,
         covariance_type=covariance_type,
@@ -221,6 +231,7 @@ def fit_many_columns(
         random_state=random_state,
         n_threads=n_threads,
         progress=progress,
+        **of_rows,
     )
     return result._named(names, None, are_columns=True, library=library_of(data))
 

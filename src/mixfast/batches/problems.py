@@ -292,6 +292,18 @@ def outside_domain(problems, estimator):
             yield i, error
 
 
+def of_each_column(name, values, kept):
+    """What each row of a table has, by the columns that are problems: a list with the values of the rows that each
+    keeps (masks); a number for all rows stays one. Raises ValueError for another number of values."""
+    values = np.asarray(values)
+    if not values.ndim:
+        return values.item()
+    n_rows = len(kept[0]) if kept else 0
+    if values.shape[:1] != (n_rows,):
+        raise ValueError(f"{name} should have a value for each of {n_rows} rows, got the shape {values.shape}")
+    return [values[own] for own in kept]
+
+
 # ---- some of the problems, or of their rows ----
 
 

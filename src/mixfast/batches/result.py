@@ -18,7 +18,14 @@ from mixfast.as_html import html_table
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.grouping import Grouping
-from mixfast.batches.problems import gather_problems, not_finite, only_of, outside_domain, with_prepared_rows
+from mixfast.batches.problems import (
+    gather_problems,
+    not_finite,
+    of_each_column,
+    only_of,
+    outside_domain,
+    with_prepared_rows,
+)
 from mixfast.engine._fit import Fit
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._likelihood import CRITERIA
@@ -869,6 +876,8 @@ class BatchResult:
         check_names(f"BatchResult.{method}", self._estimators[0], row_data)
         if self._are_columns and (is_table(problems) or getattr(problems, "ndim", 0) == 2):
             problems, gaps = self._split_columns(problems)
+            kept = [~own for own in gaps.are_missing]
+            row_data = {name: of_each_column(name, own, kept) for name, own in row_data.items() if own is not None}
         problems = gather_problems(problems, None, row_data, self._reads)
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
