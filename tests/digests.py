@@ -68,6 +68,8 @@ def large_cases():
     yield "sampler", mixfast.DirichletProcessMixture(algorithm="sampler", burn_in=20, n_draws=20, random_state=0), X
     holes = np.where(rng.random(X.shape) < 0.1, np.nan, X)
     yield "missing entries", mixfast.GaussianMixture(4, random_state=0), holes
+    yield "missing entries, tied", mixfast.GaussianMixture(4, covariance_type="tied", random_state=0), holes
+    yield "missing entries, diagonal", mixfast.GaussianMixture(4, covariance_type="diag", random_state=0), holes
     yield "missing entries, Student-t", mixfast.StudentTMixture(4, random_state=0), holes
     yield "missing entries, noise", mixfast.GaussianMixture(4, noise="uniform", random_state=0), holes
     counts = rng.poisson(rng.gamma(2.0, 1.0, size=(5, 30))[rng.integers(5, size=3_000)])

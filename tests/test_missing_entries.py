@@ -1,6 +1,7 @@
 """Missing entries of Gaussian and Student-t mixtures: golden values, direct maximisation, laws."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -243,12 +244,29 @@ def test_draws_have_the_conditional_moments(mixture, covariance_type):
 
 
 @MIXTURES
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_groups_far_apart_keep_their_digits(mixture, covariance_type):
+    """What is missing is imputed, and moments are taken, about the mixture's mean only where that is near enough."""
+    X = with_holes(600, 3)
+    known = np.arange(600) % 2
+    options = {"covariance_type": covariance_type, "reg_covar": 0, "random_state": 0, "max_iter": 300, "tol": 0.0}
+    near = mixture(2, **options).fit(X, known_labels=known)
+    # a power of two, so that rows differ by what was added to the last bit but one or so
+    far = mixture(2, **options).fit(X + 2.0**20 * known[:, np.newaxis], known_labels=known)
+    np.testing.assert_allclose(far.means_ - [[0.0], [2.0**20]], near.means_, atol=1e-7)
+    np.testing.assert_allclose(far.covariances_, near.covariances_, rtol=1e-7, atol=1e-7)
+    assert far.lower_bound_ == pytest.approx(near.lower_bound_, abs=1e-7)
+
+
+@MIXTURES
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data", "labels"])
-def test_columns_far_from_the_origin_keep_their_digits(mixture, init_params):
+def test_columns_far_from_the_origin_keep_their_digits(mixture, init_params, covariance_type):
     X = with_holes(300)
     given = np.arange(300) % 2 if init_params == "labels" else init_params
     floor = 0.1 if init_params in ("k-means++", "random_from_data") else 0.0  # from one row components shrink to it
-    options = {"init_params": given, "random_state": 0, "reg_covar": floor, "max_iter": 20, "tol": 0.0}
+    options = {"covariance_type": covariance_type, "init_params": given, "random_state": 0, "reg_covar": floor}
+    options |= {"max_iter": 20, "tol": 0.0}
     model, moved = mixture(2, **options).fit(X), mixture(2, **options).fit(X + 1e6)
     np.testing.assert_allclose(moved.means_ - 1e6, model.means_, atol=1e-5)
     np.testing.assert_allclose(moved.covariances_, model.covariances_, rtol=1e-4)
@@ -286,8 +304,10 @@ def test_batches_and_choices_keep_partly_missing_rows(mixture):
 
 
 @MIXTURES
-def test_labels_groups_and_statistics_go_with_them(mixture):
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEI"])
+def test_labels_groups_and_statistics_go_with_them(mixture, covariance_type):
     X = with_holes(300)
+    mixture = partial(mixture, covariance_type=covariance_type)
     known = np.where(np.arange(300) % 3, -1, (np.nan_to_num(X[:, 0]) > 2).astype(int))
     model = mixture(2, random_state=0).fit(X, known)
     resp = model.predict_proba(X, known_labels=known)

@@ -1,5 +1,6 @@
 #include <float.h>
 #include "gaussian.h"
+#include "near_pivot.h"
 #include "tiles.h"
 #include "triangle.h"
 
@@ -9,20 +10,9 @@
 /* Columns at a time whose first and second moments fit the registers: 16 columns of 128 components took 3.2 ns a row and
  * component with 3, 1.8 with 4, 2.0 with 5. */
 #define MOMENTS 4
-/* Moments of columns are taken about the pivot, by matrix products, where the square of the mean's distance from it, in
- * standard deviations, is below this in each column: that loses as many times the rounding. 20,000 x 12, 8 components whose
- * means are D from the pivot, largest error of a variance that is 1: D = 0, 1, 4, 10, 30, 100 in float64 4e-16, 5e-16,
- * 1e-15, 1e-14, 1e-13, 2e-12; D = 0, 1, 2, 4, 10 in float32 4e-8, 3e-7, 4e-7, 1e-6, 9e-6. A component that is narrower
- * than its last variance says is measured about its mean in the next pass. */
-#if REAL_IS_DOUBLE
-#define NEAR_PIVOT 1e3
-#else
-#define NEAR_PIVOT 4
-#endif
-/* Components and columns whose products are made before they are moved to the means: they, and their rows, stay in the
+/* Columns whose products with NEAR_COMPONENTS are made before they are moved to the means: they, and their rows, stay in the
  * first-level cache. Of fewer components a tile of products would be thin. Numbers of components decide how moments are
  * taken, and so are the same everywhere. */
-#define NEAR_COMPONENTS 8
 #define FEWEST_NEAR 4
 #define NEAR_COLUMNS (4 * SUM_TILE)
 /* Columns between two looks at whether a sum of squares can stop. */
@@ -419,14 +409,6 @@ ALWAYS_INLINE void moments_tile(int n, ptrdiff_t stride, const real *x, const re
         first[a] += sum_of(sum[a]);
         second[a] += sum_of(squares[a]);
     }
-}
-
-/* Whether sums of resp x and of resp x^2 about the pivot keep the digits of those about the mean: `shift` is that of the
- * mean in standard deviations. */
-ALWAYS_INLINE int is_near_pivot(ptrdiff_t n_features, const real *shift) {
-    int is_far = 0;
-    for (ptrdiff_t j = 0; j < n_features; j++) is_far |= !(shift[j] * shift[j] < (real)NEAR_PIVOT);
-    return !is_far;
 }
 
 /* Adds sums of resp (x - mean) and of resp (x - mean)^2 of some columns of one component, from those about the pivot. */

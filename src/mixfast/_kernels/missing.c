@@ -1,6 +1,6 @@
 #include "missing.h"
 
-#include "real.h"
+#include "tiles.h"
 
 /* ---- what patterns make of covariances: as many patterns as a vector has elements at a time ------------------------- */
 
@@ -275,4 +275,73 @@ static void impute(ptrdiff_t n_there, const ptrdiff_t *there, ptrdiff_t n_missin
     }
 }
 
-const mixfast_missing_kernels MIXFAST_TABLE(missing) = {condition, impute};
+/* ---- components that share a covariance ----------------------------------------------------------------------------- */
+
+/* a b + c, rounded once where that is an instruction: left to itself a compiler rounds twice where it makes the products of
+ * several components in a vector, and once elsewhere. */
+#if defined(__FMA__) || defined(__aarch64__)
+#define FUSED(a, b, c) fma(a, b, c)
+#else
+#define FUSED(a, b, c) ((a) * (b) + (c))
+#endif
+
+static void add_apart(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t n_missing, const ptrdiff_t *missing,
+                      const double *apart, const double *left, ptrdiff_t stride, ptrdiff_t first_row, ptrdiff_t last_row,
+                      const double *resp, double *mass, double *first, double *second) {
+    double total = 0;
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        double own = 0;
+        for (ptrdiff_t r = first_row; r < last_row; r++) own += resp[k * stride + r];
+        mass[k] = own;
+        total += own;
+    }
+    for (ptrdiff_t a = 0; a < n_missing; a++, left += a) {
+        double *row = second + row_at(missing[a]), *weighted = mass + n_components;
+        for (ptrdiff_t k = 0; k < n_components; k++) {
+            weighted[k] = mass[k] * apart[a * n_components + k];
+            first[k * n_features + missing[a]] += weighted[k];
+        }
+        for (ptrdiff_t b = 0; b <= a; b++) {
+            const double *other = apart + b * n_components;
+            double sum = total * left[b];
+            for (ptrdiff_t k = 0; k < n_components; k++) sum = FUSED(weighted[k], other[k], sum);
+            row[missing[b]] += sum;
+        }
+    }
+}
+
+/* total[d (d + 1) / 2] += sum_r (left right' + right left') / 2, lower triangle by rows. Both products are there before they
+ * are added, so that no size of a tile decides in which order. */
+static void add_symmetric(ptrdiff_t d, ptrdiff_t stride, const double *left, const double *right, double *total) {
+    double tile[SUM_TILE + 1][SUM_TILE], other[SUM_TILE + 1][SUM_TILE];
+    for (ptrdiff_t i = 0, n; i < d; i += n) {
+        n = right_size(d - i);
+        for (ptrdiff_t j = 0, m; j <= i; j += m) {
+            m = right_size(d - j);
+            product_tile_of(n, m, stride, left + i * stride, right + j * stride, tile);
+            if (j < i)
+                product_tile_of(m, n, stride, left + j * stride, right + i * stride, other);
+            else
+                memcpy(other, tile, sizeof other);
+            for (ptrdiff_t a = 0; a < n; a++)
+                for (ptrdiff_t b = 0; b < m && j + b <= i + a; b++)
+                    total[row_at(i + a) + j + b] += 0.5 * (tile[a][b] + other[b][a]);
+        }
+    }
+}
+
+/* The symmetric part of the sum of x times (weight x + 2 apart)'. */
+static void add_pooled(ptrdiff_t n_features, ptrdiff_t stride, const double *x, ptrdiff_t n, const double *resp,
+                       double *weight, double *apart, double *second) {
+    for (ptrdiff_t r = 0; r < stride; r += WIDTH) {
+        vec own = splat(0);
+        for (ptrdiff_t a = 0; a < n; a++) own += load(resp + a * stride + r);
+        store(weight + r, own);
+    }
+    for (ptrdiff_t j = 0; j < n_features * stride; j += stride)
+        for (ptrdiff_t r = 0; r < stride; r += WIDTH)
+            store(apart + j + r, load(weight + r) * load(x + j + r) + (load(apart + j + r) + load(apart + j + r)));
+    add_symmetric(n_features, stride, x, apart, second);
+}
+
+const mixfast_missing_kernels MIXFAST_TABLE(missing) = {condition, impute, add_apart, add_pooled};

@@ -34,6 +34,19 @@ typedef struct {
     void (*impute)(ptrdiff_t n_there, const ptrdiff_t *there, ptrdiff_t n_missing, const ptrdiff_t *missing,
                    const double *slopes, const double *mean, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t last,
                    const double *x, double *out);
+
+    /* For components that share a covariance, whose imputed rows differ by a constant of the pattern: what is missing of a row
+     * of component k is what it is at the pivot plus apart[a][k], a = 0 .. n_missing - 1. Rows of one pattern, as above. INOUT
+     * first[n_components][n_features] += resp apart, second[d (d + 1) / 2], lower triangle by rows, += resp (apart apart' +
+     * left), left being the lower triangle of C, packed by rows. IN resp[n_components][stride]; mass[2][n_components] is room. */
+    void (*add_apart)(ptrdiff_t n_components, ptrdiff_t n_features, ptrdiff_t n_missing, const ptrdiff_t *missing,
+                      const double *apart, const double *left, ptrdiff_t stride, ptrdiff_t first_row, ptrdiff_t last_row,
+                      const double *resp, double *mass, double *first, double *second);
+
+    /* second[d (d + 1) / 2] += sum_r x (weight x)' + x apart' + apart x', lower triangle by rows; weight is the sum of resp.
+     * IN x[d][stride], resp[n][stride]; INOUT apart[d][stride], room afterwards; weight[stride] is room. */
+    void (*add_pooled)(ptrdiff_t n_features, ptrdiff_t stride, const double *x, ptrdiff_t n, const double *resp,
+                       double *weight, double *apart, double *second);
 } mixfast_missing_kernels;
 
 #endif

@@ -86,6 +86,7 @@ SELECT(factors)
     }
 
 SELECT_DOUBLE(experts)
+SELECT_DOUBLE(gaps)
 SELECT_DOUBLE(gate)
 SELECT_DOUBLE(gibbs)
 SELECT_DOUBLE(missing)

@@ -7,6 +7,7 @@
 #include "experts.h"
 #include "factors.h"
 #include "family.h"
+#include "gaps.h"
 #include "gate.h"
 #include "gaussian.h"
 #include "gibbs.h"
@@ -31,6 +32,7 @@ const mixfast_factors_kernels *mixfast_select_factors(int isa, int real_bytes);
 const mixfast_student_t_kernels *mixfast_select_student_t(int isa, int real_bytes);
 /* In double precision only. */
 const mixfast_experts_kernels *mixfast_select_experts(int isa);
+const mixfast_gaps_kernels *mixfast_select_gaps(int isa);
 const mixfast_gate_kernels *mixfast_select_gate(int isa);
 const mixfast_gibbs_kernels *mixfast_select_gibbs(int isa);
 const mixfast_missing_kernels *mixfast_select_missing(int isa);

@@ -251,6 +251,26 @@ cdef extern from "missing.h" nogil:
             Py_ssize_t n_there, const Py_ssize_t *there, Py_ssize_t n_missing, const Py_ssize_t *missing,
             const double *slopes, const double *mean, Py_ssize_t stride, Py_ssize_t first, Py_ssize_t last,
             const double *x, double *out) noexcept nogil
+        void (*add_apart)(
+            Py_ssize_t n_components, Py_ssize_t n_features, Py_ssize_t n_missing, const Py_ssize_t *missing,
+            const double *apart, const double *left, Py_ssize_t stride, Py_ssize_t first_row, Py_ssize_t last_row,
+            const double *resp, double *mass, double *first, double *second) noexcept nogil
+        void (*add_pooled)(
+            Py_ssize_t n_features, Py_ssize_t stride, const double *x, Py_ssize_t n, const double *resp,
+            double *weight, double *apart, double *second) noexcept nogil
+
+
+cdef extern from "gaps.h" nogil:
+    enum:
+        MIXFAST_GAP_SCRATCH
+
+    ctypedef struct gaps_kernels_t "mixfast_gaps_kernels":
+        void (*log_density)(
+            Py_ssize_t n_components, Py_ssize_t n_features, const double *tables, const double *left_out,
+            const chunk_t *, const selection_t *, double *out) noexcept nogil
+        void (*accumulate)(
+            Py_ssize_t n_components, Py_ssize_t n_features, const double *tables, const chunk_t *,
+            const selection_t *, const double *resp, double *scratch, double *stats) noexcept nogil
 
 
 cdef extern from "select.h" nogil:
@@ -265,6 +285,7 @@ cdef extern from "select.h" nogil:
     const factors_kernels_t *mixfast_select_factors(int isa, int real_bytes)
     const student_t_kernels_t *mixfast_select_student_t(int isa, int real_bytes)
     const experts_kernels_t *mixfast_select_experts(int isa)
+    const gaps_kernels_t *mixfast_select_gaps(int isa)
     const gate_kernels_t *mixfast_select_gate(int isa)
     const missing_kernels_t *mixfast_select_missing(int isa)
     const ward_kernels_t *mixfast_select_ward(int isa)

@@ -47,6 +47,9 @@ class Elliptical(Family):
     #: Whether rows may have entries that are missing.
     takes_missing: bool = True
 
+    #: Whether a missing entry is a term of the log density that is left out, and no more: the verbs are in `_gaps.pyx`.
+    leaves_out_entries: bool = False
+
     #: The observed columns of each pattern, bool (n_patterns, n_features); None where rows have all entries.
     there: np.ndarray | None = None
 

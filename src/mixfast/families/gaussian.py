@@ -133,12 +133,16 @@ class TiedGaussian(Gaussian, TiedCovariances):
 class DiagonalGaussian(Gaussian, DiagonalCovariances):
     """Covariances (K, d)."""
 
+    leaves_out_entries = True
+
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_diagonal(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
 
 
 class SphericalGaussian(Gaussian, SphericalCovariances):
     """Covariances (K,)."""
+
+    leaves_out_entries = True
 
     def bind(self, n_components, n_features, dtype, isa=None):
         return _gaussian.bind_spherical(n_components, n_features, np.dtype(dtype).itemsize, isa, self.reg_covar)
@@ -186,6 +190,10 @@ class ShapedGaussian(Gaussian, ShapedCovariances):
     def __init__(self, name, reg_covar=0.0, eigenvalue_ratio=None, prior=None):
         super().__init__(name, reg_covar)
         self.eigenvalue_ratio, self.prior = eigenvalue_ratio, prior
+
+    @property
+    def leaves_out_entries(self):
+        return self.axes_kind == "I"
 
     @property
     def covariances_held(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixfast.families import _missing
+from mixfast.families import _gaps, _missing
 from mixfast.families.family import Encoded
 
 #: How arrays of a covariance, or of a second moment, are laid out: by their shapes for two components of three columns;
@@ -24,13 +24,17 @@ def layouts_of(family):
 
 
 def patterns_of(there):
-    """(patterns, bool (n_patterns, n_features); the pattern number of each row, (n_samples,)). IN there, bool
-    (n_samples, n_features): which entries are observed."""
+    """(patterns, bool (n_patterns, n_features), those of few columns first; the pattern number of each row,
+    (n_samples,)). IN there, bool (n_samples, n_features): which entries are observed."""
     packed = np.ascontiguousarray(np.packbits(there, axis=1))  # `there` may be by columns
     _, first, number = np.unique(
         packed.view([("", packed.dtype)] * packed.shape[1]), return_index=True, return_inverse=True
     )
-    return there[first], number.ravel()
+    patterns = there[first]
+    order = np.argsort(patterns.sum(axis=1), kind="stable")  # tables are made, and rows visited, in this order
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return patterns[order], rank[number.ravel()]
 
 
 def runs_of(number):
@@ -83,9 +87,12 @@ class WithMissing:
         return layout.pack(scaled._replace(means=np.broadcast_to(means, params.means.shape)))
 
     def bind(self, n_components, n_features, dtype, isa=None):
+        complete = self.complete.bind(n_components, n_features - 1, np.float64, isa)
+        if self.complete.leaves_out_entries:
+            return _gaps.bind_gaps(complete, self.kept.itemsize)
         columns = np.argsort(~self.there, axis=1, kind="stable").astype(np.int64)
         return _missing.bind_missing(
-            self.complete.bind(n_components, n_features - 1, np.float64, isa),
+            complete,
             np.ascontiguousarray(columns),
             self.there.sum(axis=1, dtype=np.int64),
             *layouts_of(self.complete),
@@ -98,12 +105,15 @@ def encoded_with_missing(family, X):
     column in their place."""
     missing = np.isnan(X)
     there, number = patterns_of(~missing)
+    rows = np.column_stack([X, number.astype(np.float64)])
     filled = X.astype(np.float64)
     middles, widths = np.zeros(X.shape[1]), np.ones(X.shape[1])
     for j in np.flatnonzero(~missing.all(axis=0)):
         middles[j], widths[j] = family.middle_and_width(filled[~missing[:, j], j])
     filled[missing] = np.broadcast_to(middles, X.shape)[missing]
-    rows = np.column_stack([filled, number.astype(np.float64)])
     seeds = family.rows_of_clusters(filled)
     known = WithMissing(family, there, middles, widths, X.dtype)
-    return Encoded(known, rows, seeds=filled if seeds is None else seeds, runs=runs_of(number))
+    runs = None
+    if not family.leaves_out_entries:
+        rows[:, :-1], runs = filled, runs_of(number)
+    return Encoded(known, rows, seeds=filled if seeds is None else seeds, runs=runs)

@@ -1,0 +1,3 @@
+from typing import Any
+
+def bind_gaps(capsule: Any, kept_bytes: int) -> Any: ...
