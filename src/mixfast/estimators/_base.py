@@ -380,11 +380,11 @@ class BaseMixture(DensityEstimator):
     def _pass_over(self, X, weighs=True):
         """A pass over X at the fitted parameters, with the weights of components or with 1 in their place, and the
         dtype that results should have."""
-        return self._pass_over_read(self._read_rows(X, reset=False), weighs)
+        ready = self._ready()  # first: whether there is a model is said before what is wrong with rows
+        return self._pass_over_read(self._read_rows(X, reset=False), ready, weighs)
 
-    def _pass_over_read(self, X, weighs=True):
-        """The same over rows that have been read."""
-        ready = self._ready()
+    def _pass_over_read(self, X, ready, weighs=True):
+        """The same over rows that have been read; `ready` is what `_ready` says."""
         encoded = ready.family.encode(of_family(X))
         n_components = len(self.weights_)
         mixing, params = ready.state(self, encoded.family.params_layout(n_components, X.shape[1]))

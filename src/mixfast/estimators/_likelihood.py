@@ -85,8 +85,11 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
 
     @property
     def n_parameters(self) -> int:
-        """Number of free parameters of the fitted model, that `bic` and `aic` count: those of the components, such as
-        means and covariances or coefficients and dispersions, and weights; less what is held."""
+        """Number of free parameters of the fitted model, which `bic` and `aic` count.
+
+        Those of the components, such as means and covariances or coefficients and dispersions, and weights; less what
+        is held.
+        """
         check_is_fitted(self)
         return int(self._n_parameters())
 

@@ -496,7 +496,7 @@ class UsedAsDensity:
         for own, _, missing in patterns:
             lacking = read.copy()
             lacking[:, missing] = np.nan
-            p, dtype = self._pass_over_read(lacking)
+            p, dtype = self._pass_over_read(lacking, self._ready())
             levels[own] = _level(self._evaluate_pass(p, dtype, log_norm=True).log_norm, 1 - contamination)
         return log_density < levels
 
