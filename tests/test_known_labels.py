@@ -1,6 +1,7 @@
 """Rows whose component is known, or which components it may be, and rows that share one: of every family."""
 
 import json
+import re
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from mixfast import (
     StudentTMixture,
     bootstrap_lrt,
     fit_many,
+    fit_many_groups,
     select,
 )
 from mixfast._reference import em as twin
@@ -496,6 +498,39 @@ def test_a_batch_says_of_such_labels_that_they_are_outside_the_domain(form):
     assert (
         batch.predict([X[:0], X], known_labels=[labels[:0], labels_beside_noise(-2)])[1][120:125].tolist() == [-1] * 5
     )
+
+
+#: What no label can be, and the status of a problem that has one.
+NO_LABELS = [
+    (np.inf, Status.NOT_FINITE),
+    (-np.inf, Status.NOT_FINITE),
+    (1e300, Status.OUT_OF_DOMAIN),
+    (2.0**63, Status.OUT_OF_DOMAIN),  # the least that int64 does not hold
+]
+
+
+@pytest.mark.parametrize(("value", "status"), NO_LABELS)
+def test_numbers_that_are_no_labels_are_not_taken_for_unknown_ones(value, status):
+    X, labels = rows_beside_noise(), labels_beside_noise(1, -1, float)
+    model, labels_with = GaussianMixture(2, random_state=0), np.where(np.arange(len(X)) == 3, value, labels)
+    with pytest.raises(ValueError, match=f"known_labels is {re.escape(str(value))} in row 3"):
+        model.fit(X, known_labels=labels_with)
+    batch = fit_many([X, X], model, known_labels=[labels_with, labels])
+    assert batch.status.tolist() == [status, Status.CONVERGED]
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(np.tile(X, (2, 1)), columns=["a", "b"]).assign(
+        g=np.repeat([0, 1], len(X)), y=np.concatenate([labels_with, labels])
+    )
+    of_groups = fit_many_groups(table, model, by="g", columns=["a", "b"], known_labels="y")
+    assert of_groups.status.tolist() == [status, Status.CONVERGED]
+
+
+def test_unsigned_labels_that_int64_does_not_hold_are_refused():
+    X = rows_beside_noise()
+    labels = np.zeros(len(X), dtype=np.uint64)
+    labels[3] = 2**64 - 1  # -1 as int64
+    with pytest.raises(ValueError, match="known_labels is 18446744073709551615 in row 3"):
+        GaussianMixture(2, random_state=0).fit(X, known_labels=labels)
 
 
 @pytest.mark.parametrize("unknown", [-1, np.nan, None])

@@ -294,10 +294,10 @@ def _labels_and_gaps(y):
     if values.ndim != 1 or not len(values):
         return None
     if values.dtype.kind == "O" and len(_strings(values)):
-        return y if np.any(_missing(values)) else None
+        return y if np.any(missing_labels(values)) else None
     if values.dtype.kind == "O":  # numbers beside what is missing, such as pandas' nullable integers
         try:
-            values = np.where(_missing(values), np.nan, values).astype(np.float64)
+            values = np.where(missing_labels(values), np.nan, values).astype(np.float64)
         except (TypeError, ValueError):
             return None
     if values.dtype.kind not in "fiu":
@@ -329,7 +329,8 @@ def check_no_exposure(y):
         )
 
 
-def _missing(values):
+def missing_labels(values):
+    """(n_samples,) bool, which of objects are None, NaN or pandas' NA."""
     return np.array(
         [value is None or type(value).__name__ == "NAType" or bool(value != value) for value in values], bool
     )
@@ -358,11 +359,12 @@ def check_known(known, n_samples, names=None):
     if given.dtype.kind in "OU" and len(_strings(given)):
         return _check_names(given, names)
     if given.dtype.kind == "O":
-        given = np.array([np.nan if gone else value for value, gone in zip(given, _missing(given), strict=True)])
+        given = np.array([np.nan if gone else value for value, gone in zip(given, missing_labels(given), strict=True)])
     if given.dtype.kind not in "iuf":
         raise ValueError(f"known_labels should be whole numbers or strings, got {given.dtype}")
     values = np.where(np.isnan(given), -1, given) if given.dtype.kind == "f" else given
-    wrong = (values < -1) | (np.floor(values) != values) | np.isinf(values)
+    # the cast to int64 makes unknown ones, or anything, of larger numbers
+    wrong = (values < -1) | (np.floor(values) != values) | (values >= np.float64(2**63))
     if np.any(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(
@@ -383,7 +385,7 @@ def _check_sets(given):
 
 
 def _check_names(given, names):
-    missing = _missing(given)
+    missing = missing_labels(given)
     others = [value for value, gone in zip(given, missing, strict=True) if not gone and not isinstance(value, str)]
     if others:
         raise ValueError(f"known_labels should be strings or numbers, not both: there is {others[0]!r}")

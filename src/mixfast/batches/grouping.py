@@ -103,7 +103,7 @@ class Grouping(NamedTuple):
             values = np.column_stack([table.reals(place)[rows].astype(np.float64) for place in own])
             row_data[name] = values[:, 0] if len(own) == 1 else values
         if "known_labels" in row_data:  # a missing label is an unknown one
-            row_data["known_labels"] = np.nan_to_num(row_data["known_labels"], nan=-1)
+            row_data["known_labels"] = np.where(np.isnan(row_data["known_labels"]), -1, row_data["known_labels"])
         series = [table.series[place] for place in keys]
         values = [list(itertools.compress(own.to_list(), kept)) for own in series]
         return GroupedRows(rows, len(X), X, values, [declared_categories(own) for own in series], row_data)

@@ -177,7 +177,7 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
     given = {name: values for name, values in (row_data or {}).items() if values is not None}
     data = {name: _one_a_row(name, values, offsets) for name, values in given.items()}
     if "known_labels" in data:  # a missing label is an unknown one
-        data["known_labels"] = np.nan_to_num(data["known_labels"], nan=-1)
+        data["known_labels"] = np.where(np.isnan(data["known_labels"]), -1, data["known_labels"])
     return Problems(
         X,
         offsets,
