@@ -533,16 +533,19 @@ def test_unsigned_labels_that_int64_does_not_hold_are_refused():
         GaussianMixture(2, random_state=0).fit(X, known_labels=labels)
 
 
-@pytest.mark.parametrize("unknown", [-1, np.nan, None])
+@pytest.mark.parametrize("unknown", [-1, np.nan, None, "NA"])
 def test_noise_is_a_known_label_in_every_form(unknown):
     X = rows_beside_noise()
-    labels = labels_beside_noise(-2, unknown, object if unknown is None else type(unknown))
+    if unknown == "NA":
+        unknown = pytest.importorskip("pandas").NA
+    of_objects = not isinstance(unknown, (int, float))
+    labels = labels_beside_noise(-2, unknown, object if of_objects else type(unknown))
     for model in (
         GaussianMixture(2, noise="uniform", random_state=0).fit(X, known_labels=labels),
         GaussianMixture(2, noise="uniform", random_state=0).fit(X, labels),
     ):
         assert model.predict(X, known_labels=labels)[[0, 60, 120]].tolist() == [0, 1, -1]
-    if unknown is not None:
+    if not of_objects:
         batch = fit_many([X], GaussianMixture(2, noise="uniform", random_state=0), known_labels=[labels])
         assert batch[0].predict(X)[[0, 60]].tolist() == [0, 1]
 

@@ -20,7 +20,7 @@ from mixfast.estimators._constraints import Names
 from mixfast.families.noise import Region, WithNoise, box_about, check_has_volume
 from mixfast.families.presence import with_column_means
 from mixfast.relations import Components
-from mixfast.row_data import OF_COMPONENTS, check_number_of_components, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, check_number_of_components, missing_labels, rows_with, separated
 
 #: Rows that are noise have few others near: the distance to the NEIGHBOUR-th of them says how few.
 NEIGHBOUR = 10
@@ -308,7 +308,9 @@ class MixtureWithNoise(MixtureByEM):
         values = np.asarray(labels)
         if self.noise is None or labels is None or values.ndim != 1:
             return labels, None
-        is_noise = np.array(values == -2, dtype=bool)
+        # what pandas' NA is compared with is neither true nor false
+        plain = np.where(missing_labels(values), None, values) if values.dtype.kind == "O" else values
+        is_noise = np.array(plain == -2, dtype=bool)
         return np.where(is_noise, -1, values) if np.any(is_noise) else labels, is_noise
 
     def _take_components(self, n_components):
