@@ -63,6 +63,20 @@ def test_passes_of_a_block_take_their_share_and_keep_the_configuration():
     assert resolve_threads(100) == 100
 
 
+def test_no_share_is_taken_twice_at_a_time():
+    meet = threading.Barrier(4)
+
+    def seen(_):
+        meet.wait(timeout=60)
+        found = resolve_threads(100)
+        meet.wait(timeout=60)
+        return found
+
+    found = list(in_order(seen, range(40), 6))
+    for own in range(0, 40, 4):  # the four that met
+        assert sorted(found[own : own + 4]) == [1, 1, 2, 2]
+
+
 def test_the_first_error_in_order_is_raised():
     def compute(i):
         if i == 3:

@@ -6,6 +6,7 @@ Forks, threads of Python and bits are in test_agnosticism.py.
 import os
 import subprocess
 import sys
+from contextvars import copy_context
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from mixfast import GaussianMixture, _threads
 from mixfast._openmp import max_threads
-from mixfast._threads import allowed_threads, resolve_threads
+from mixfast._threads import allowed_threads, keep_to, resolve_threads
 
 X = np.random.default_rng(0).normal(size=(20_000, 3))
 
@@ -36,6 +37,15 @@ def test_limits_of_threadpoolctl_hold_while_they_last():
     assert allowed_threads() == before
     with threadpool_limits(1, user_api="blas"):
         assert allowed_threads() == before
+
+
+def test_what_a_context_keeps_to_holds_in_it_alone():
+    def kept():
+        keep_to(2)
+        return resolve_threads(1), resolve_threads(8)
+
+    assert copy_context().run(kept) == (1, 2)
+    assert resolve_threads(8) == 8
 
 
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"])

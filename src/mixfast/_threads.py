@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from contextvars import ContextVar
 from functools import cache
 
 from mixfast._openmp import max_threads
@@ -11,11 +11,9 @@ from mixfast._openmp import max_threads
 #: OpenMP's pool of threads does not survive a fork: in a child, a second thread would be waited for in vain.
 _PROCESS = os.getpid()
 
-#: What `keep_to` said in this thread.
-_OF_THIS_THREAD = threading.local()
-
-#: More than any machine has; a thread takes whole lanes, of which there are at most 64.
-_MAX_THREADS = 1024
+#: What `keep_to` said in this context; by default more than any machine has: a thread takes whole lanes, of which there
+#: are at most 64.
+_MOST: ContextVar[int] = ContextVar("most threads", default=1024)
 
 
 @cache
@@ -39,16 +37,15 @@ def allowed_threads():
 
 
 def keep_to(n_threads):
-    """Of passes that this thread of Python makes from now on none takes more: others compute beside it."""
-    _OF_THIS_THREAD.most = n_threads
+    """Of passes that are made in this context from now on none takes more: others are made beside them."""
+    _MOST.set(n_threads)
 
 
 def resolve_threads(n_threads):
-    """n_threads as given, or all that are allowed for None; no more than this thread keeps to, and one in a process
+    """n_threads as given, or all that are allowed for None; no more than this context keeps to, and one in a process
     forked after mixfast was imported."""
     if n_threads is not None and n_threads < 1:
         raise ValueError(f"n_threads={n_threads} should be at least 1, or None for all that the process may use")
     if os.getpid() != _PROCESS:
         return 1
-    most = getattr(_OF_THIS_THREAD, "most", _MAX_THREADS)
-    return min(allowed_threads() if n_threads is None else int(n_threads), most)
+    return min(allowed_threads() if n_threads is None else int(n_threads), _MOST.get())

@@ -6,6 +6,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import TypeVar
 
 from sklearn import get_config, set_config
@@ -48,16 +49,23 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     if len(shares) == 1:
         yield from map(function, items)
         return
-    config, left = get_config(), iter(shares)
+    config = get_config()
+    free: SimpleQueue[int] = SimpleQueue()  # shares that no thread has: there are as many as threads
+    for share in shares:
+        free.put(share)
 
-    def begin():
-        set_config(**config)  # threads have their own
-        keep_to(next(left))
+    def compute(item):
+        share = free.get()
+        try:
+            keep_to(share)  # in the context of this item alone
+            return function(item)
+        finally:
+            free.put(share)
 
-    pool = ThreadPoolExecutor(len(shares), "mixfast-block", begin)
+    pool = ThreadPoolExecutor(len(shares), "mixfast-block", lambda: set_config(**config))  # threads have their own
     waits = True
     try:
-        for future in _submitted(pool, function, items, len(shares)):
+        for future in _submitted(pool, compute, items, len(shares)):
             yield future.result()
     except KeyboardInterrupt:
         waits = False
