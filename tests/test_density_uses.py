@@ -237,6 +237,41 @@ def test_levels_of_patterns_are_those_of_marginals_in_any_unit(unit):
     assert np.any(found)
 
 
+def _rows_with_patterns(n_patterns):
+    """Rows of seven columns, one for each pattern of missing entries, and a fitted model of all columns."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(400, 7)) + 4 * rng.integers(0, 2, 400)[:, np.newaxis]
+    model = GaussianMixture(2, random_state=0).fit(X)
+    is_gap = (np.arange(1, n_patterns + 1)[:, np.newaxis] >> np.arange(7)) % 2 == 1
+    return model, np.where(is_gap, np.nan, X[:n_patterns])
+
+
+@pytest.mark.parametrize(("n_patterns", "n_of_each"), [(10, 5000), (11, 2500), (126, 385)])
+def test_levels_of_many_patterns_are_from_fewer_draws_each(n_patterns, n_of_each, monkeypatch):
+    """Or else rows of a wide table, most of which have a pattern of their own, take hours."""
+    model, X = _rows_with_patterns(n_patterns)
+    evaluated = []
+    evaluate = type(model)._evaluate_pass
+
+    def counted(self, p, *args, **options):
+        evaluated.append(p.rows.X.shape[0])
+        return evaluate(self, p, *args, **options)
+
+    monkeypatch.setattr(type(model), "_evaluate_pass", counted)
+    model.is_outlier(X, n_draws=5000)
+    assert evaluated[-n_patterns:] == [n_of_each] * n_patterns
+
+
+def test_levels_of_many_patterns_have_the_error_that_their_draws_have():
+    """Shares of fresh rows below each level: as many as 20,000 draws out of 13 let expect."""
+    model, X = _rows_with_patterns(126)
+    fresh = model.sample(20_000, random_state=5)[0]
+    holes = np.where(np.isnan(X[np.arange(20_000) % 126]), np.nan, fresh)
+    share, m = np.mean(model.is_outlier(holes, contamination=0.1, n_draws=20_000)), 20_000 // 13
+    error = np.sqrt(0.1 * 0.9 * (1 / m + 1 / 20_000))  # levels share their draws, so at most this
+    assert abs(share - 0.1) < 5 * error
+
+
 def test_a_row_without_any_entry_is_no_outlier():
     assert fitted("Gaussian full").is_outlier(np.full((1, 3), np.nan)).tolist() == [False]
 

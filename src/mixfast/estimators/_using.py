@@ -24,6 +24,11 @@ from mixfast.tables import is_nothing, is_table
 #: Draws that a level of the density is found from: a share of 0.95 has a standard error of 0.0007.
 N_DRAWS = 100_000
 
+#: So many patterns of missing entries have levels from all draws; where there are more, each is from one of 2 draws, of
+#: 3 and so on, of LARGEST_STEP at most: 4,000 of 100,000, by which a share of 0.01 has a standard error of 0.0016.
+PATTERNS_WITH_ALL_DRAWS = 10
+LARGEST_STEP = 25
+
 #: Halvings of an interval of doubles until nothing lies between its ends: their bits are 64, and a few more.
 MOST_HALVINGS = 2100
 
@@ -470,8 +475,12 @@ class UsedAsDensity:
         contamination : float, default=0.01
             The share of rows of the mixture that are taken for outliers.
         n_draws : int, default=100000
-            Rows that are drawn to find the level; their densities are evaluated once for each pattern of missing
-            entries that X has.
+            Rows that are drawn to find the level of complete rows, whose share has a standard error of
+            sqrt(share (1 - share) / n_draws), 0.0003 for 0.01. Up to ten patterns of missing entries have levels from
+            all of them. Of k patterns each is from m = n_draws / min(ceil(k / 10), 25) draws, spread evenly: its share
+            has a standard error of sqrt(share (1 - share) / m), at most 0.0016 for 0.01, and so depends on how many
+            other patterns X has; give more draws where that matters. With 250 patterns of 8 columns that takes 0.2 s
+            of processor time, with 500 of 30 columns 1.1 s (three full covariances; all draws took 3.9 and 27 s).
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
 
@@ -494,11 +503,16 @@ class UsedAsDensity:
         if patterns:
             read = np.array(separated(self._read_rows(drawn, reset=False))[0], dtype=np.float64)
         for own, _, missing in patterns:
-            lacking = read.copy()
+            lacking = read[:: _step_of_draws(len(patterns))].copy()
             lacking[:, missing] = np.nan
             p, dtype = self._pass_over_read(lacking, self._ready())
             levels[own] = _level(self._evaluate_pass(p, dtype, log_norm=True).log_norm, 1 - contamination)
         return log_density < levels
+
+
+def _step_of_draws(n_patterns):
+    """One of so many draws is evaluated for each pattern. They are taken evenly: draws may be sorted by component."""
+    return min(-(-n_patterns // PATTERNS_WITH_ALL_DRAWS), LARGEST_STEP)
 
 
 def _level(log_density, share):
