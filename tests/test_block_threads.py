@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -17,10 +18,57 @@ from mixfast.block_threads import in_order, shares_of
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 4, 5, 6, 7, 8, 64])
 def test_blocks_at_a_time_share_all_threads(n_threads):
-    shares = shares_of(n_threads)
-    assert sum(shares) == n_threads
-    assert len(shares) == min(n_threads, block_threads.AT_A_TIME)
-    assert max(shares) - min(shares) <= 1
+    for n_blocks in (0, 1, 2, 3, 4, 5, 1000):
+        shares = shares_of(n_threads, n_blocks)
+        assert sum(shares) == n_threads
+        assert len(shares) == max(min(n_threads, n_blocks, block_threads.AT_A_TIME), 1)
+        assert max(shares) - min(shares) <= 1
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 3, 4])
+def test_few_blocks_have_all_threads_among_them(n_blocks):
+    meet = threading.Barrier(n_blocks)
+
+    def seen(_):
+        meet.wait(timeout=60)  # all are computed at a time
+        return resolve_threads(12), threading.get_ident() == caller
+
+    caller = threading.get_ident()
+    assert list(in_order(seen, range(n_blocks), 12)) == [(12 // n_blocks, n_blocks == 1)] * n_blocks
+
+
+def test_an_error_after_few_items_comes_after_their_results():
+    def items(n):
+        yield from range(n)
+        raise OSError("the disk is gone")
+
+    for n in range(6):
+        found = []
+        with pytest.raises(OSError, match="the disk is gone"):
+            found.extend(in_order(lambda i: i, items(n), 8))
+        assert found == list(range(n))
+
+
+def test_blocks_are_forgotten_when_they_are_computed():
+    """Those that were looked at too."""
+
+    class Block:
+        pass
+
+    alive = []
+
+    def items():
+        for _ in range(12):
+            block = Block()
+            alive.append(weakref.ref(block))
+            yield block
+            del block
+
+    for n, _ in enumerate(in_order(lambda block: None, items(), 2)):
+        deadline = time.monotonic() + 60  # a thread gives its result away before it forgets the block
+        while any(own() is not None for own in alive[: n + 1]):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
 
 def test_results_come_in_the_order_of_the_items():

@@ -6,6 +6,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -22,10 +23,10 @@ Result = TypeVar("Result")
 AT_A_TIME = 4
 
 
-def shares_of(n_threads: int) -> list[int]:
-    """How many threads each of the blocks has that are computed at a time."""
-    n_blocks = min(n_threads, AT_A_TIME)
-    return [(n_threads + k) // n_blocks for k in range(n_blocks)]
+def shares_of(n_threads: int, n_blocks: int) -> list[int]:
+    """How many threads each of the blocks has that are computed at a time, of so many or more."""
+    at_a_time = max(min(n_threads, n_blocks, AT_A_TIME), 1)
+    return [(n_threads + k) // at_a_time for k in range(at_a_time)]
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None) -> Iterator[Result]:
@@ -36,7 +37,9 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     function : callable
         Called by several threads; its passes take a share of `n_threads`, whatever estimators say.
     items : iterable
-        Taken by the thread that asks for results, no more than one beside those that are computed.
+        Taken by the thread that asks for results, no more than one beside those that are computed. As many as may be
+        computed at a time are taken before the first is: where there are fewer, each has more threads, and the only one
+        is computed by the caller's.
     n_threads : int or None
         As estimators have it.
 
@@ -45,7 +48,9 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     result : object
         The first error in the order of the items is raised in its place. Ctrl-C does not wait for blocks.
     """
-    shares = shares_of(resolve_threads(n_threads))
+    n_threads = resolve_threads(n_threads)
+    n_found, items = _looked_at(iter(items), len(shares_of(n_threads, AT_A_TIME)))
+    shares = shares_of(n_threads, n_found)
     if len(shares) == 1:
         yield from map(function, items)
         return
@@ -72,6 +77,25 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
         raise
     finally:
         pool.shutdown(waits, cancel_futures=True)
+
+
+def _looked_at(source, most):
+    """(how many items there are, no more than `most`, an iterator of all); an error comes in its place."""
+    first: deque = deque()
+    error = None
+    try:
+        first.extend(islice(source, most))
+    except Exception as found:
+        error = found
+
+    def every():
+        while first:
+            yield first.popleft()  # a block lasts until it is computed
+        if error is not None:
+            raise error
+        yield from source
+
+    return len(first), every()
 
 
 def _submitted(pool, function, items, n_workers):
