@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 import warnings
 import weakref
 
@@ -158,6 +159,33 @@ def test_interrupts_do_not_wait_for_blocks():
         is_over.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+def test_who_waits_for_blocks_can_be_interrupted_on_every_system(monkeypatch):
+    """On Windows a wait that has no end is not interrupted: those of the caller, for rows and for blocks, have one."""
+    caller, real, ends = threading.get_ident(), threading.Condition.wait, []
+    waits = {"ahead": threading.Event(), "in_order": threading.Event()}
+
+    def wait(self, timeout=None):
+        names = [own.name for own in traceback.extract_stack()]
+        if threading.get_ident() == caller and "start" not in names:  # of a thread, which is soon over
+            ends.append(timeout)
+            waits["ahead" if "ahead" in names else "in_order"].set()
+        return real(self, timeout)
+
+    def items():
+        waits["ahead"].wait(60)
+        yield from range(8)
+
+    def double(i):
+        waits["in_order"].wait(60)
+        return 2 * i
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Condition, "wait", wait)
+        assert list(in_order(double, row_blocks.ahead(items()), 2)) == list(range(0, 16, 2))
+    assert all(own.is_set() for own in waits.values())
+    assert None not in ends
 
 
 # ---- fits -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
@@ -21,6 +21,9 @@ Result = TypeVar("Result")
 #: other, 24,000,000 x 16 float32 rows of a file take 1.46 times a pass over an array on two idle cores, of an array
 #: 1.09 times: one thread maps pages, looks at values and runs Python, and the other waits.
 AT_A_TIME = 4
+
+#: Seconds after which a thread that waits looks up whether it is interrupted: on Windows waiting itself is not.
+PATIENCE = 0.1
 
 
 def shares_of(n_threads: int, n_blocks: int) -> list[int]:
@@ -71,6 +74,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     waits = True
     try:
         for future in _submitted(pool, compute, items, len(shares)):
+            while not wait([future], PATIENCE).done:
+                pass
             yield future.result()
     except KeyboardInterrupt:
         waits = False

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixfast.block_files import gather
-from mixfast.block_threads import in_order
+from mixfast.block_threads import PATIENCE, in_order
 from mixfast.partitions import Partition, merged, stacked
 from mixfast.tables import Names, Table, adopted, is_table
 
@@ -247,7 +247,7 @@ def ahead(iterable: Iterable[Any]) -> Iterator[Any]:
     def put(what, value):
         while not stopped.is_set():
             try:
-                ready.put((what, value), timeout=0.1)
+                ready.put((what, value), timeout=PATIENCE)
                 return
             except queue.Full:
                 continue
@@ -266,7 +266,10 @@ def ahead(iterable: Iterable[Any]) -> Iterator[Any]:
     reader.start()
     try:
         while True:
-            what, value = ready.get()
+            try:
+                what, value = ready.get(timeout=PATIENCE)
+            except queue.Empty:
+                continue
             if what == "end":
                 return
             if what == "error":
