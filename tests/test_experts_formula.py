@@ -317,8 +317,23 @@ def test_levels_are_in_the_order_of_their_column(tmp_path):
     assert set(again.sample(x[:, np.newaxis], random_state=0)[0]) == {"no", "yes"}
 
 
+@pytest.mark.parametrize(
+    ("expert", "classes", "label"),
+    [("binomial", ["no", "no"], "'no'"), ("multinomial", ["a", "b", "a"], "'a'"), ("multinomial", [2, 1, 2], "2")],
+)
+def test_equal_classes_are_refused(expert, classes, label):
+    slopes = {"binomial": [[2.0]], "multinomial": [[[1.0], [0.0], [2.0]]]}[expert]
+    intercepts = {"binomial": [0.5], "multinomial": [[0.0, 0.0, 0.0]]}[expert]
+    given = {"coef": slopes, "intercept": intercepts, "expert": expert}
+    with pytest.raises(ValueError, match=f"classes has {label} more than once: give each class a label of its own"):
+        MixtureOfExperts.from_parameters(**given, classes=classes)
+    others = ["u", "v", "w"][: len(classes)]
+    assert_array_equal(MixtureOfExperts.from_parameters(**given, classes=others).classes_, others)
+
+
 def test_formulas_keep_the_labels_of_classes():
     x, _, words, kinds = _answers()
+    # a line would be fitted exactly, with a warning that a variance was kept above 0
     table = pd.DataFrame({"x": x, "w": np.sin(40 * x), "kind": kinds, "y": words})
     by_formula = MixtureOfExperts.from_formula("kind ~ x", table, expert="multinomial", random_state=0)
     by_arrays = MixtureOfExperts(expert="multinomial", random_state=0).fit(table[["x"]], table["kind"])

@@ -86,7 +86,12 @@ def classes_of(expert, y, name):
 
 
 def check_classes(expert, classes, name):
-    """The classes, None where there are none. Raises ValueError for fewer than two, and of a binomial for more."""
+    """The classes, None where there are none. Raises ValueError for equal ones, for fewer than two, and of a binomial
+    for more."""
+    labels = np.ravel(classes).tolist()
+    for place, label in enumerate(labels):
+        if label in labels[:place]:
+            raise ValueError(f"{name} has {label!r} more than once: give each class a label of its own")
     if expert == "binomial" and len(classes) not in (0, 2):
         raise ValueError(
             f"{name} has {len(classes)} class(es), {listed(classes)}: expert='binomial' needs two, of which the second "
