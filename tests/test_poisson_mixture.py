@@ -611,10 +611,39 @@ def test_exposures_in_the_place_of_y_are_an_error_that_says_where_they_go(method
         getattr(PoissonMixture(2), method)(X, y)
 
 
+def _exposures_as_table():
+    return pytest.importorskip("pandas").DataFrame({"hours": np.linspace(0.3, 4, 300)})
+
+
+#: Exposures as users have them.
+FORMS_OF_EXPOSURES = {
+    "a table of one column": _exposures_as_table,
+    "an array of one column": lambda: np.linspace(0.3, 4, 300)[:, np.newaxis],
+    "objects": lambda: np.linspace(0.3, 4, 300).astype(object),
+    "objects of one column": lambda: np.linspace(0.3, 4, 300).astype(object)[:, np.newaxis],
+    "nullable numbers": lambda: _exposures_as_table()["hours"].astype("Float64").where(np.arange(300) != 7),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_EXPOSURES)
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "partial_fit"])
+def test_exposures_of_any_form_in_the_place_of_y_are_an_error(method, form):
+    X, _, _ = events(300)
+    with pytest.raises(ValueError, match=r"y holds numbers that are no labels .*such as 0\.3: .*exposure=exposure\)"):
+        getattr(PoissonMixture(2), method)(X, FORMS_OF_EXPOSURES[form]())
+
+
 def test_labels_of_any_type_in_the_place_of_y_are_none_of_these():
     X, labels, _ = events(300)
     usual = PoissonMixture(2, random_state=0).fit(X)
-    for y in (labels, labels.astype(float), [["a", "b"][k % 2] for k in labels], labels[:, np.newaxis], None):
+    for y in (
+        labels,
+        labels.astype(float),
+        [["a", "b"][k % 2] for k in labels],
+        labels[:, np.newaxis],
+        labels.astype(object),
+        None,
+    ):
         assert PoissonMixture(2, random_state=0).fit(X, y).lower_bound_ == usual.lower_bound_
     few = np.arange(19)
     PoissonMixture(1).fit(X[:19], few)

@@ -295,17 +295,24 @@ def _labels_and_gaps(y):
         return None
     if values.dtype.kind == "O" and len(_strings(values)):
         return y if np.any(missing_labels(values)) else None
-    if values.dtype.kind == "O":  # numbers beside what is missing, such as pandas' nullable integers
-        try:
-            values = np.where(missing_labels(values), np.nan, values).astype(np.float64)
-        except (TypeError, ValueError):
-            return None
-    if values.dtype.kind not in "fiu":
+    values = _plain_numbers(values)
+    if values is None:
         return None
     unknown = np.isnan(values) | (values == -1)
     if not np.any(unknown) or not np.all(np.equal(np.mod(values[~unknown], 1), 0)):
         return None
     return values
+
+
+def _plain_numbers(values):
+    """An array of numbers as it is, objects as float64, NaN where they are missing (pandas' nullable numbers); None
+    where values are no numbers."""
+    if values.dtype.kind == "O":
+        try:
+            return np.where(missing_labels(values), np.nan, values).astype(np.float64)
+        except (TypeError, ValueError):
+            return None
+    return values if values.dtype.kind in "fiu" else None
 
 
 #: Where more than half of so many whole numbers, or more, differ, they are no labels: the rule by which scikit-learn
@@ -314,9 +321,14 @@ FEW_LABELS = 20
 
 
 def check_no_exposure(y):
-    """Raises ValueError for a `y` of numbers that are no labels of rows, as exposures are in its place."""
+    """Raises ValueError for a `y` of numbers that are no labels of rows, as exposures are in its place, of one column
+    too. What cannot be read as one number for each row is no exposure."""
     values = np.asarray(y)
-    if y is None or values.ndim != 1 or values.dtype.kind not in "fiu":
+    if y is None or values.ndim not in (1, 2) or values.shape[1:] not in ((), (1,)):
+        return
+    values = values.ravel()
+    values = None if values.dtype.kind == "O" and len(_strings(values)) else _plain_numbers(values)
+    if values is None:
         return
     known = values[~np.isnan(values)]
     fractions = known[np.mod(known, 1) != 0]

@@ -264,7 +264,8 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
             memory layout is read in place.
         y : array-like of shape (n_samples,), default=None
             Labels of which some are not known, -1 or a missing string, are `known_labels`. Complete ones are ignored,
-            as pipelines and cross-validation pass classes; so are numbers that are no labels.
+            as pipelines and cross-validation pass classes; so are numbers that are no labels, which `PoissonMixture`
+            refuses with ValueError, since they may be exposures.
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts. A weight of 2 equals repeating the row, 0 equals leaving it out, whatever it
             holds. Priors take the sum of the weights for the number of rows, and so do criteria unless they are told
