@@ -67,6 +67,7 @@ from mixfast.engine._pruning cimport (
 from mixfast.engine._reals cimport get
 from mixfast.engine._rows cimport value_of
 from mixfast.engine._starts cimport (
+    asks_every_row,
     draw_t,
     drawn,
     given,
@@ -98,11 +99,6 @@ cdef int SHORTENED_STEP = Status.SHORTENED_STEP
 
 cdef enum:
     MOST_HALVINGS = 30
-
-cdef enum:
-    # A start from labels asks so few of every row: to put rows in order takes longer. Fits of 500 x 1 in a batch with 2
-    # components: 10.8 us, 13.7 in order; 3: 22.5 and 24.1; 5: 37.0 and 38.5; of 500 x 8 with 5: 137 and 134.
-    FEW_COMPONENTS = 3
 # Of an objective, relative to 1 + its size: sums of 10^6 rows differ by less between two chunkings.
 cdef double GUARD_ROUNDING = 1e-11
 
@@ -368,7 +364,7 @@ cdef int start_from_labels(em_t *em, const int64_t *labels, int n_passes, uint32
         return code
     n_rows = p.rows.n_rows
     if (order == NULL or known.own < 1 or p.rows.groups != NULL
-            or (p.family.n_components <= FEW_COMPONENTS and all_labelled(n_rows, labels))):
+            or (asks_every_row(p.family) and all_labelled(n_rows, labels))):
         return start_em(em, labelled, &known, n_passes)
     n_unlabelled = sort_by_label(NULL, n_rows, labels, p.family.n_components, order, places)
     reset(&em.pruning, p)

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 from sklearn.utils import check_array
+from sklearn.utils.validation import _num_samples
 
 from mixfast.in_messages import among, one_name
 
@@ -379,7 +380,12 @@ def without_entries(X, places=None):
         X = X.tocsr() if places is None else X.tocsc()[:, places].tocsr()
         rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[np.isnan(X.data)]
         return np.bincount(rows, minlength=X.shape[0]) == X.shape[1]
-    X = np.asarray(X)
+    try:
+        X = objects_as_reals(np.asarray(X))
+    except ValueError:  # lists of several lengths
+        return np.zeros(_num_samples(X), dtype=bool)
+    if X.ndim not in (1, 2):
+        return np.zeros(len(X) if X.ndim else 1, dtype=bool)
     X = X[:, np.newaxis] if X.ndim == 1 else X
     X = X if places is None else X[:, places]
     if X.dtype.kind == "O":

@@ -32,16 +32,13 @@ from mixfast.engine._pass cimport (
 from mixfast.engine._random cimport FIRST_CENTRE, NEXT_CENTRE, RANDOM_ROWS, uniform
 from mixfast.engine._reals cimport get, put
 from mixfast.engine._rows cimport Rows, copy_row, value_of
+from mixfast.engine._starts cimport asks_every_row
 
 import numpy as np
 
 cdef enum:
     # Sorting costs as much as one of them: 100,000 rows, 10 centres, 14 million instructions each.
     STEPS_BEFORE_LINE = 2
-    # So few ask every row, in vectors, where otherwise a row adds itself to the sums of its label. Fits of 500 x 1 in a
-    # batch with 2 centres: 13.7 us beside 16.4; 3: 24.1 and 27.4; 5: 38.5 and 33.9; of 500 x 8: 36 and 40, 84 and 93,
-    # 134 and 129.
-    FEW_CENTRES = 3
 # Share of the change that ends the iterations which rounding may hide on the line.
 cdef double ON_LINE = 0.01
 
@@ -299,8 +296,11 @@ cdef int add_shares(const pass_t *p, Py_ssize_t start, const chunk_t *chunk, con
 
 
 cdef deliver_fn adding(const pass_t *p) noexcept nogil:
-    """`deliver` of passes that add rows to the sums of their labels."""
-    return add_shares if p.family.n_components <= FEW_CENTRES and kernels_of(p).add_shares != NULL else add_rows
+    """`deliver` of passes that add rows to the sums of their labels. Vectors of float32 would lose digits that sums
+    in double precision keep."""
+    if asks_every_row(p.family) and p.family.real_bytes == 8 and kernels_of(p).add_shares != NULL:
+        return add_shares
+    return add_rows
 
 
 cdef int step_lloyd(pass_t *p, int64_t *labels, double *distortion) noexcept nogil:
@@ -333,7 +333,7 @@ cdef int settle(pass_t *p, int64_t *labels, double tol, Py_ssize_t max_iter, lin
     cdef bint is_on_line = False
     cdef int code = step_lloyd(p, labels, &first)
     found.distortion, found.n_iter = first, 1
-    while code == 0 and found.n_iter < max_iter and p.family.n_components > 1:  # one centre is at its mean now
+    while code == 0 and found.n_iter < max_iter:
         last = found.distortion
         if line != NULL and found.n_iter == STEPS_BEFORE_LINE:
             is_on_line = draw_line(line, p, ON_LINE * tol * first * p.total_weight)
