@@ -11,9 +11,11 @@ import weakref
 import numpy as np
 import pytest
 import sklearn
+from sklearn.exceptions import ConvergenceWarning
 
 from mixfast import GaussianMixture, block_threads, blocks, formula, row_blocks
 from mixfast._threads import resolve_threads
+from mixfast._warnings import warn
 from mixfast.block_threads import in_order, shares_of
 
 
@@ -145,6 +147,41 @@ def test_the_first_error_in_order_is_raised():
         found = []
         with pytest.raises(OSError, match="the disk is gone"):
             found += in_order(lambda i: i, items(), n_threads)
+
+
+@pytest.mark.parametrize("n_threads", [1, 4])
+def test_warnings_of_blocks_come_in_order_from_the_callers_line(n_threads):
+    def compute(i):
+        if i % 4 == 0:
+            time.sleep(0.02)  # others warn before
+        warn(f"block {i}", UserWarning)
+        warn(f"block {i} too", ConvergenceWarning)
+        if i == 9:
+            raise ValueError("block 9")
+        return i
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match="block 9"):
+            list(in_order(compute, range(20), n_threads))
+    said = [(str(own.message), own.category) for own in caught]
+    assert said == [
+        own for i in range(10) for own in [(f"block {i}", UserWarning), (f"block {i} too", ConvergenceWarning)]
+    ]
+    assert {own.filename for own in caught} == {__file__}
+
+
+def test_filters_of_the_caller_hold_for_warnings_of_blocks():
+    def compute(i):
+        warn(f"block {i}", UserWarning)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "block 2")
+        warnings.filterwarnings("ignore", "block [013]")
+        with pytest.raises(UserWarning, match="block 2"):
+            list(in_order(compute, range(4), 2))
+        warnings.filterwarnings("ignore", "block 2")
+        list(in_order(compute, range(4), 2))
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarms on this system")

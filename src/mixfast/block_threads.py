@@ -13,6 +13,7 @@ from typing import TypeVar
 from sklearn import get_config, set_config
 
 from mixfast._threads import keep_to, resolve_threads
+from mixfast._warnings import keep_in, warn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,7 +50,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     Yields
     ------
     result : object
-        The first error in the order of the items is raised in its place. Ctrl-C does not wait for blocks.
+        The first error in the order of the items is raised in its place, and warnings of mixfast come in this order
+        and from the caller's line. Ctrl-C does not wait for blocks.
     """
     n_threads = resolve_threads(n_threads)
     n_found, items = _looked_at(iter(items), len(shares_of(n_threads, AT_A_TIME)))
@@ -62,10 +64,11 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     for share in shares:
         free.put(share)
 
-    def compute(item):
+    def compute(item, warned):
         share = free.get()
         try:
             keep_to(share)  # in the context of this item alone
+            keep_in(warned)
             return function(item)
         finally:
             free.put(share)
@@ -73,9 +76,11 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
     pool = ThreadPoolExecutor(len(shares), "mixfast-block", lambda: set_config(**config))  # threads have their own
     waits = True
     try:
-        for future in _submitted(pool, compute, items, len(shares)):
+        for future, warned in _submitted(pool, compute, items, len(shares)):
             while not wait([future], PATIENCE).done:
                 pass
+            for warning in warned:
+                warn(*warning)
             yield future.result()
     except KeyboardInterrupt:
         waits = False
@@ -104,7 +109,7 @@ def _looked_at(source, most):
 
 
 def _submitted(pool, function, items, n_workers):
-    """Futures of all items in order; an error of `items` comes after those before it."""
+    """(future, what it warns of) of all items in order; an error of `items` comes after those before it."""
     pending, source, error = deque(), iter(items), None
     while True:
         try:
@@ -114,7 +119,8 @@ def _submitted(pool, function, items, n_workers):
         except Exception as found:
             error = found
             break
-        pending.append(pool.submit(contextvars.copy_context().run, function, item))
+        warned: list = []
+        pending.append((pool.submit(contextvars.copy_context().run, function, item, warned), warned))
         del item  # a block lasts until it is computed
         if len(pending) > n_workers:
             yield pending.popleft()
