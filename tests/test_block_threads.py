@@ -2,15 +2,20 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import traceback
 import warnings
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
 import sklearn
+from batches import assert_same_state, attributes
+from estimators_table import SUMMED, every_summed
 from sklearn.exceptions import ConvergenceWarning
 
 from mixfast import GaussianMixture, block_threads, blocks, formula, row_blocks
@@ -246,6 +251,56 @@ def test_fits_to_blocks_have_the_same_bits_for_any_number_of_threads(small_block
         assert np.array_equal(other.means_, one.means_)
         assert np.array_equal(other.covariances_, one.covariances_)
         assert other.lower_bounds_ == one.lower_bounds_
+
+
+def blocks_of(rows):
+    """With what they have beside their values, which are columns after them."""
+    columns, told, n = [rows.X], {}, rows.X.shape[1]
+    for name, values in rows.data.items():
+        columns.append(values)
+        places = list(range(n, n + (1 if values.ndim == 1 else values.shape[1])))
+        told[name] = places[0] if values.ndim == 1 else places
+        n += len(places)
+    return blocks(np.column_stack(columns), **told)
+
+
+@every_summed
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_all_mixtures_have_the_same_bits_for_any_number_of_threads(name, monkeypatch):
+    monkeypatch.setattr(row_blocks, "BLOCK", 7)
+    rows, make = SUMMED[name].rows(), partial(SUMMED[name].make, max_iter=3, tol=0)
+    assert len(list(blocks_of(rows))) == 9
+    one = attributes(make(n_threads=1).fit(blocks_of(rows)))
+    for n_threads in (2, 4):
+        assert_same_state(attributes(make(n_threads=n_threads).fit(blocks_of(rows))), one)
+
+
+FORKED = """
+import multiprocessing
+import numpy as np
+from mixfast import GaussianMixture, blocks, row_blocks
+
+row_blocks.BLOCK = 1000
+X = np.random.default_rng(0).normal(size=(10_000, 3))
+
+def fit():
+    return GaussianMixture(5, random_state=0, max_iter=5, tol=0, n_threads=4).fit(blocks(X)).lower_bound_
+
+first = fit()
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+child = context.Process(target=lambda: queue.put(fit()), daemon=True)
+child.start()
+print(queue.get(timeout=60) == first)
+child.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_fits_to_blocks():
+    """Where neither threads of Python nor those of OpenMP are that the first fit had."""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "True", result.stderr
 
 
 @pytest.fixture
