@@ -91,7 +91,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], n_thread
 
 def _looked_at(source, most):
     """(how many items there are, no more than `most`, an iterator of all); an error comes in its place."""
-    first: deque = deque()
+    first = deque()
     error = None
     try:
         first.extend(islice(source, most))
@@ -119,7 +119,7 @@ def _submitted(pool, function, items, n_workers):
         except Exception as found:
             error = found
             break
-        warned: list = []
+        warned = []
         pending.append((pool.submit(contextvars.copy_context().run, function, item, warned), warned))
         del item  # a block lasts until it is computed
         if len(pending) > n_workers:
