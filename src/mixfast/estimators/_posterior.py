@@ -136,7 +136,7 @@ class PosteriorMixture(BaseMixture):
         labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
         X = self._as_given(family.sample(params, labels, rng, *self._drawn_row_data(n_samples, rng)))
         if self._averages_partitions():  # each draw of which has components of its own
-            labels = self.predict(X)
+            labels = self.predict(self._framed(X, as_frame=hasattr(self, "feature_names_in_")))
             order = np.argsort(labels, kind="stable")
             X, labels = X[order], labels[order]
         return self._framed(X, as_frame), labels

@@ -309,6 +309,12 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
     def _proportions(self):
         return self._weight_prior().proportions(self._concentration(), self.n_components)
 
+    def _check_state(self):
+        super()._check_state()
+        least, given = len(np.atleast_1d(self.covariance_prior_)) - 1, self.degrees_of_freedom_prior_
+        if np.ndim(self.covariance_prior_) == 2 and not given > least:
+            raise ValueError(f"degrees_of_freedom_prior_ is {given}, and should be greater than {least}")
+
     def _fitted_family(self):
         priors = self.mean_precision_prior_, self.degrees_of_freedom_prior_
         return POSTERIORS[self.covariance_type](*priors)  # the rest of the prior is among the parameters
