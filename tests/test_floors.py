@@ -89,7 +89,7 @@ FLOORS = [
         "matching",
     ],
     ["batches/", "selection"],
-    ["bootstrap", "capi", "classifier", "dask", "patch", "patched", "resampling", "spark", "tasks"],
+    ["bootstrap", "capi", "classifier", "dask", "patch", "patched", "resampling", "spark", "spark_rows", "tasks"],
     ["__init__", "_config"],
 ]
 #: Imports nothing of the package, and only tests import it.

@@ -20,7 +20,6 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 import pyarrow
 import pyarrow.compute
-import pyarrow.ipc
 from pyspark import TaskContext
 from pyspark.ml import Estimator, Model
 from pyspark.ml.functions import array_to_vector, vector_to_array
@@ -35,6 +34,7 @@ from pyspark.sql.types import ArrayType
 from mixfast import partitions, persistence, tasks
 from mixfast.partitions import FAN_IN, Partition
 from mixfast.row_blocks import taken_by
+from mixfast.spark_rows import InCache, InFiles, Keeper, NotKept
 
 Result = TypeVar("Result")
 
@@ -43,9 +43,6 @@ Result = TypeVar("Result")
 COLLECTED = 2**26
 #: About how many rows of groups are passed to one call of `fit_many_groups`.
 GROUP_ROWS = 1_000_000
-
-#: Rows are kept in pieces of about so many bytes: of 2 GB there is no piece, and a partition holds one beside its rows.
-PACKED = 2**24
 
 #: Schema of what tasks return: the number of the partition and the pickled result.
 SENT = "number int, content binary"
@@ -127,7 +124,8 @@ def _data_of(row_data, arrays):
 
 
 class Refusal(NamedTuple):
-    """An error in the rows of a partition, returned as a result: a task that raises would be retried by Spark."""
+    """An error in the rows of a partition, or that they are not kept where a task looks for them, returned as a result:
+    a task that raises would be retried by Spark."""
 
     error: Exception
 
@@ -140,11 +138,8 @@ def _or_refusal(function, *args):
 
 
 class SparkSource:
-    """The partitions of a DataFrame, for `mixfast.partitions.fit`, kept from the first look at them to `close`.
-
-    What is kept is Arrow's own bytes: Spark would make Arrow columns of cached rows again for each pass. To send 256 MB
-    of them to Python takes 1.3 s of processor time; an RDD of the same bytes takes 0.65 s, but Spark Connect, which
-    serverless clusters require, has no RDDs.
+    """The partitions of a DataFrame, for `mixfast.partitions.fit`, kept from the first look at them to `close`: in
+    files of the executors, and where a file was not found, in Spark's cache from then on.
 
     Parameters
     ----------
@@ -172,21 +167,30 @@ class SparkSource:
             selected = [*selected, _quoted(weight).cast("double").alias("weight of the row")]
         beside = {name: own for name, own in (row_data or {}).items() if own is not None}
         rows = df.select(*selected, *_beside(beside))
-        self._rows, self._schema = partial(_partition, own, weight is not None, beside), to_arrow_schema(rows.schema)
-        self._frame = rows.mapInArrow(_packing, "content binary").persist()
+        self._rows, self._partition = rows, partial(_partition, own, weight is not None, beside)
+        self._kept: Keeper = InFiles(rows)
         self._n_partitions: int | None = None
         self._collects: set[type] = set()
 
     def close(self) -> None:
         """Release the rows that are kept."""
-        self._frame.unpersist()
+        self._kept.release()
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
     ) -> Result:
-        found = self._frame.mapInArrow(_looking(self._rows, self._schema, task, state), SENT)
+        try:
+            return self._looked_at(task, state, merge)
+        except NotKept:
+            self._kept.release()
+            self._kept = InCache(self._rows)
+            return self._looked_at(task, state, merge)
+
+    def _looked_at(self, task, state, merge):
+        frame = self._kept.frame
+        found = frame.mapInArrow(_looking(self._kept.table_of(), self._partition, task, state), SENT)
         if self._n_partitions is None:
-            self._n_partitions = self._frame.mapInArrow(_counting, "number int").count()
+            self._n_partitions = frame.mapInArrow(_counting, "number int").count()
         n = self._n_partitions
         # the size of results is known once a task has run
         if type(task) not in self._collects:
@@ -238,37 +242,15 @@ def leave_imports_alone(kind: str) -> None:
     gc.freeze()
 
 
-def _packing(batches):
-    """Batches of rows as `PACKED` bytes or so each, for `_unpacked`."""
-    held, size = [], 0
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size >= PACKED:
-            yield _packed(held)
-            held, size = [], 0
-    if held:
-        yield _packed(held)
-
-
-def _packed(batches):
-    table, sink = pyarrow.Table.from_batches(batches).combine_chunks(), pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return pyarrow.record_batch({"content": pyarrow.array([sink.getvalue().to_pybytes()], pyarrow.binary())})
-
-
-def _unpacked(batches, schema):
-    """The table of a partition; its columns are views of what Spark has sent."""
-    contents = (content for batch in batches for content in batch.column(0))
-    tables = [pyarrow.ipc.open_stream(content.as_buffer()).read_all() for content in contents]
-    return pyarrow.concat_tables(tables) if tables else schema.empty_table()
-
-
-def _looking(rows, schema, task, state):
+def _looking(table_of, partition, task, state):
     def look(batches):
-        number, table = _number(), _unpacked(batches, schema)
-        sent = _sent(number, _or_refusal(lambda: task(rows(number, table), state)))
+        number = _number()
+        try:
+            table = table_of(batches)
+        except NotKept as error:
+            yield _sent(number, Refusal(error))
+            return
+        sent = _sent(number, _or_refusal(lambda: task(partition(number, table), state)))
         leave_imports_alone(type(task).__name__)
         yield sent
 
@@ -313,9 +295,10 @@ def fit(
     estimator : mixture by maximum likelihood, BayesianGaussianMixture or DirichletProcessMixture
         Not changed. Each task takes one thread, unless its `n_threads` says otherwise.
     df : pyspark DataFrame
-        Spark keeps these columns while they are fitted, as Arrow's bytes in its cache, whether or not the frame is
-        cached. A partition of them has to fit into the memory of a Python worker. 4 to 16 partitions for each core make
-        up for slow ones.
+        These columns are written to the local disks of the executors and removed when they are fitted, whether or not
+        the frame is cached; where that cannot be (a full disk, an executor that took the work of another), Spark's
+        cache has them. A partition of them has to fit into the memory of a Python worker twice. 4 to 16 partitions for
+        each core make up for slow ones.
     columns : list of str, or str
         Columns to fit, whose names the fit keeps; or one of vectors, as `VectorAssembler` makes it, or of arrays.
         Sparse vectors become dense.

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -31,6 +32,7 @@ from mixfast import (
     tasks,
 )
 from mixfast.spark import SparkMixture, SparkMixtureModel, SparkSource, whole_groups
+from mixfast.spark_rows import InCache, InFiles
 
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 
@@ -173,6 +175,56 @@ def test_a_worker_that_exits_costs_no_bit(spark, tmp_path):
     source.close()
     assert exited.exists()
     assert source.calls == 10  # a survey, a sample, eight iterations
+    assert_same_state(model, wanted())
+
+
+def paths_of(source):
+    """Of the files in which a source keeps its rows."""
+    return [Path(row.path) for row in source._kept.frame.collect()]
+
+
+def test_rows_are_kept_in_files_and_these_removed(spark):
+    source = SparkSource(frame_in(spark, [table_of(rows) for rows in cut(X)]), NAMES)
+    assert_same_state(wanted(source), wanted())
+    paths = paths_of(source)
+    assert len({*paths}) == 4  # a partition without rows has none
+    folders = {path.parent for path in paths}
+    assert all(path.exists() for path in paths)
+    source.close()
+    assert not any(found for folder in folders for found in folder.glob("mixfast-*"))
+
+
+def test_an_executor_that_is_killed_costs_no_bit():
+    """It takes the files with it that it wrote."""
+    script = Path(__file__).parent / "killed_executor.py"  # a process has one session
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "the same bits" in ended.stdout
+
+
+@pytest.mark.parametrize("is_full", [False, True], ids=["files that are gone", "disks that are full"])
+def test_rows_without_files_are_in_the_cache_and_have_the_same_bits(spark, is_full):
+    """As where an executor takes the work of another, which is busy."""
+
+    class Loses(SparkSource):
+        calls = 0
+
+        def map_reduce(self, task, state, merge):
+            self.calls += 1
+            if self.calls == 3:
+                paths_of(self)[2].unlink()
+            return super().map_reduce(task, state, merge)
+
+    tables = [table_of(rows) for rows in cut(X)]
+    if is_full:
+        # in a folder that is none a file is refused as by a full disk
+        source = SparkSource(frame_in(spark, tables), NAMES)
+        source._kept = InFiles(source._rows, folder="/dev/full")
+    else:
+        source = Loses(frame_in(spark, tables), NAMES)
+    model = wanted(source)
+    assert isinstance(source._kept, InCache)
+    source.close()
     assert_same_state(model, wanted())
 
 
