@@ -1,5 +1,6 @@
 """Some columns of a density, the others given these, quantiles, regions of highest density: against SciPy and sums."""
 
+import sys
 import time
 
 import numpy as np
@@ -190,6 +191,17 @@ def test_levels_of_every_family(name):
     low, high = model.log_density_level(0.99, n_draws=2000), model.log_density_level(0.5, n_draws=2000)
     assert low < high
     assert model.is_outlier(ESTIMATORS[name].X, contamination=0.05, n_draws=2000).dtype == bool
+
+
+@pytest.mark.parametrize("name", ["Gaussian full", "categorical"])
+def test_levels_of_named_columns_need_no_pandas_and_are_those_of_draws(name, monkeypatch):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(ESTIMATORS[name].X).rename(columns="x{}".format)
+    model = ESTIMATORS[name].make().fit(X)
+    drawn = model.sample(2000, random_state=0, as_frame=True)[0]
+    expected = np.quantile(model.score_samples(drawn), 0.3, method="lower")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert model.log_density_level(0.7, n_draws=2000) == expected
 
 
 #: Those with a place for missing entries of the first column.

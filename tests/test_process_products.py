@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -215,6 +216,19 @@ def test_files_and_copies(options, tmp_path):
     rows = pd.DataFrame(drawn, columns=model.columns_)
     assert np.all(np.isfinite(model.score_samples(rows.assign(smoker=rows["smoker"].astype(float)))))
     assert not hasattr(clone(model), "components_")
+
+
+@both_algorithms
+def test_draws_are_labelled_without_pandas(options, monkeypatch):
+    model = fitted(**options)
+    frame, of_frame = model.sample(200, random_state=0, as_frame=True)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    X, labels = model.sample(200, random_state=0)
+    assert np.array_equal(X, frame.to_numpy())
+    assert np.array_equal(labels, of_frame)
+    monkeypatch.undo()
+    if model._averages_partitions():
+        assert np.array_equal(labels, model.predict(frame))
 
 
 def test_missing_answers_and_unseen_ones():

@@ -363,6 +363,12 @@ default='auto'
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same rows.
         """,
+    "drawn rows": """
+        X : ndarray of shape (n_samples, n_features)
+            Grouped by component, in the form of the rows in `fit`: values of `categories_` and, of parts, columns in
+            the order of `columns_`. No entry is missing. float64; with categories of a numeric dtype where all columns
+            are numbers, else of objects.
+        """,
     "as_frame": """
         as_frame : bool, default=False
             True gives the rows as a pandas DataFrame with the names of the columns.

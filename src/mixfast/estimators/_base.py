@@ -124,7 +124,7 @@ class BaseMixture(DensityEstimator):
         return X
 
     def _as_given(self, rows):
-        """Rows as the family draws them in the form that X had: categories, and columns of parts in their order."""
+        """Rows of `_draw` in the form that X had: categories, and columns of parts in their order."""
         return rows
 
     def _allows_nan(self, n_features):
@@ -419,6 +419,10 @@ class BaseMixture(DensityEstimator):
         """One pass over X at the fitted parameters."""
         return self._evaluate_pass(*self._pass_over(X), **asked)
 
+    def _evaluate_read(self, X, **asked):
+        """The same over rows that have been read, or drawn by `_draw`, which have no names of columns to look at."""
+        return self._evaluate_pass(*self._pass_over_read(X, self._ready()), **asked)
+
     def _evaluate_pass(self, p, out_dtype, log_norm=False, labels=False, resp=False, largest=False):
         n_samples, dtype = p.rows.X.shape[0], p.dtype
         out = Evaluation(
@@ -548,13 +552,12 @@ class BaseMixture(DensityEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float64
-            Grouped by component.
+        <drawn rows>
         y : ndarray of shape (n_samples,), int64
             The component of each row.
         """
         X, labels = self._draw(n_samples, self._rng_of_sample(n_samples, random_state))
-        return self._framed(X, as_frame), self._published_labels(labels)
+        return self._framed(self._as_given(X), as_frame), self._published_labels(labels)
 
     def _predicted(self, X):
         """Labels of rows with what each has beside its values."""
@@ -565,6 +568,7 @@ class BaseMixture(DensityEstimator):
         return labels
 
     def _draw(self, n_samples, rng, **given):
-        """Rows and their components; `given` is what the family wants to know of the rows beside these."""
+        """Rows as the family has them, as `_read_rows` gives them too, and their components; `given` is what the family
+        wants to know of the rows beside these."""
         labels = self._draw_components(n_samples, rng)
         return self._family().sample(self._fitted_params(), labels, rng, **given), labels

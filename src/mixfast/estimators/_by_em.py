@@ -219,13 +219,8 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         return {}
 
     def _params_of_codes(self):
-        """Parameters to set for a fit to rows of `_sample_codes`."""
+        """Parameters to set for a fit to rows of `_draw`, whose categories are numbered."""
         return {}
-
-    def _sample_codes(self, n_samples, random_state, **row_data):
-        """As `sample`, rows as the family draws them: categories are numbered, and parts have their columns side by
-        side."""
-        return self.sample(n_samples, random_state, **row_data)[0]
 
     def _narrow_columns(self, ranges):
         """In which columns, (n_problems, n_features), prepared rows differ by so little that squares of the differences

@@ -109,8 +109,11 @@ class GivenTotals:
             The component of each row.
         """
         rng = self._rng_of_sample(n_samples, random_state)
-        X, labels = self._draw(n_samples, rng, totals=self._totals_of_sample(n_samples, rng, totals))
+        X, labels = self._draw(n_samples, rng, totals)
         return self._framed(X, as_frame), labels
+
+    def _draw(self, n_samples, rng, totals=None):
+        return super()._draw(n_samples, rng, totals=self._totals_of_sample(n_samples, rng, totals))
 
     def _totals_of_sample(self, n_samples, rng, totals):
         if totals is None:

@@ -191,7 +191,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
 
         def draw(rng):
             own = take_data(data, rng.permutation(n_samples), n_samples) if data else data
-            return rows_with(rounded_rows(self._sample_codes(n_samples, rng, **own), dtype), own)
+            return rows_with(rounded_rows(self._draw(n_samples, rng, **own)[0], dtype), own)
 
         return draw
 

@@ -123,23 +123,25 @@ class PosteriorMixture(BaseMixture):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            Grouped by component. Rows of counts that are given their sums have sums of rows in `fit`.
+        <drawn rows>
+            Counts that are given their sums have sums of rows in `fit`.
         y : ndarray of shape (n_samples,), int64
             The component of each row; n_components for a row of a component that no row of the fit was of. Draws of
             partitions have no components in common: their rows have the label that `predict` gives them.
         """
-        rng = self._rng_of_sample(n_samples, random_state)
+        return super().sample(n_samples, random_state, as_frame)
+
+    def _draw(self, n_samples, rng):
         self._check_ready()
         self._check_assigned()
         family, params, weights = self._averaged_predictive()
         labels = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
-        X = self._as_given(family.sample(params, labels, rng, *self._drawn_row_data(n_samples, rng)))
-        if self._averages_partitions():  # each draw of which has components of its own
-            labels = self.predict(self._framed(X, as_frame=hasattr(self, "feature_names_in_")))
-            order = np.argsort(labels, kind="stable")
-            X, labels = X[order], labels[order]
-        return self._framed(X, as_frame), labels
+        X = family.sample(params, labels, rng, *self._drawn_row_data(n_samples, rng))
+        if not self._averages_partitions():
+            return X, labels
+        labels = self._evaluate_read(X, labels=True).labels  # each draw has components of its own
+        order = np.argsort(labels, kind="stable")
+        return X[order], labels[order]
 
 
 def _without_components(X, row_data):

@@ -448,16 +448,16 @@ class UsedAsDensity:
         check_is_fitted(self)
         if not isinstance(share, Real) or not 0 < share < 1:
             raise ValueError(f"share={in_short(share)} should be between 0 and 1")
-        return _level(self.score_samples(self._draws_for_levels(n_draws, random_state)), share)
+        drawn = self._draws_for_levels(n_draws, random_state)
+        return _level(self._evaluate_read(drawn, log_norm=True).log_norm, share)
 
     def _draws_for_levels(self, n_draws, random_state):
+        """Rows as the family has them."""
         if self._needed_row_data:
             raise TypeError(f"rows of a {type(self).__name__} have no density, but that of responses")
         if not isinstance(n_draws, Integral) or n_draws < 2:
             raise ValueError(f"n_draws={n_draws!r} should be an integer of at least 2")
-        # a model that knows names of columns asks for them
-        named = hasattr(self, "feature_names_in_")
-        return self.sample(n_draws, check_random_state(random_state), as_frame=named)[0]
+        return self._draw(n_draws, check_random_state(random_state))[0]
 
     def is_outlier(
         self, X: RowsLike, contamination: float = 0.01, n_draws: int = N_DRAWS, random_state: Seed = 0
@@ -499,14 +499,12 @@ class UsedAsDensity:
         log_density = self.score_samples(X)
         drawn = self._draws_for_levels(n_draws, random_state)
         patterns = _patterns_with_gaps(separated(self._read_rows(X, reset=False))[0])
-        levels = np.full(len(log_density), _level(self.score_samples(drawn), 1 - contamination))
-        if patterns:
-            read = np.array(separated(self._read_rows(drawn, reset=False))[0], dtype=np.float64)
+        of_all = self._evaluate_read(drawn, log_norm=True).log_norm
+        levels = np.full(len(log_density), _level(of_all, 1 - contamination))
         for own, _, missing in patterns:
-            lacking = read[:: _step_of_draws(len(patterns))].copy()
+            lacking = drawn[:: _step_of_draws(len(patterns))].copy()
             lacking[:, missing] = np.nan
-            p, dtype = self._pass_over_read(lacking, self._ready())
-            levels[own] = _level(self._evaluate_pass(p, dtype, log_norm=True).log_norm, 1 - contamination)
+            levels[own] = _level(self._evaluate_read(lacking, log_norm=True).log_norm, 1 - contamination)
         return log_density < levels
 
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 
 from mixfast._docstrings import described
-from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._categories import (
     Columns,
     categories_of,
@@ -281,9 +281,6 @@ class CategoricalMixture(LikelihoodMixture):
     def _params_of_codes(self):
         return {"categories": [np.arange(len(own)) for own in self.categories_], "unseen": "error"}
 
-    def _sample_codes(self, n_samples, random_state):
-        return super().sample(n_samples, random_state)[0]
-
     def _names_of_codes(self):
         return self._known_categories()
 
@@ -320,24 +317,6 @@ class CategoricalMixture(LikelihoodMixture):
         for j, (own, categories) in enumerate(zip(answers, self._known_categories(), strict=True)):
             codes[:, j] = codes_of(own, categories, self.unseen)
         return codes
-
-    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
-        """Draw rows from the fitted model.
-
-        Parameters
-        ----------
-        <n_samples, drawing random_state, as_frame>
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Values of `categories_`, grouped by component: of a numeric dtype where all columns are numbers, else of
-            objects. No answer is missing.
-        y : ndarray of shape (n_samples,), int64
-            The component of each row.
-        """
-        codes, labels = super().sample(n_samples, random_state)
-        return self._framed(self._as_given(codes), as_frame), labels
 
     def _as_given(self, rows):
         return decode(rows, self.categories_)

@@ -443,7 +443,8 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         totals = total_of_rows(self, total)
         return Components.of(Multinomial(), params, self.weights_[own], self.n_features_in_, totals=totals)
 
-    def _draw(self, n_samples, rng, totals):
+    def _draw(self, n_samples, rng, totals=None):
+        totals = self._totals_of_sample(n_samples, rng, totals)
         labels = self._draw_components(n_samples, rng)
         params = DirichletMultinomialParams(self.word_counts_ + float(self.beta))
         return DirichletMultinomial().sample(params, labels, rng, totals), labels

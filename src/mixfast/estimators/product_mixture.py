@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._docstrings import described
-from mixfast._typing import Accelerate, InitParams, InitPolicy, Integers, Seed
+from mixfast._typing import Accelerate, InitParams, InitPolicy, Seed
 from mixfast.estimators._categories import Columns, categories_of
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._given import check_column_names, check_weights, finish_given, of_known_names, precision_of
@@ -500,9 +500,6 @@ class ProductMixture(LikelihoodMixture):
             start = stop
         return {"parts": parts}
 
-    def _sample_codes(self, n_samples, random_state):
-        return super().sample(n_samples, random_state)[0]
-
     def _no_rows(self, dtype):
         return np.empty((0, sum(own.n_features_in_ for own in self.components_.values())), dtype=dtype)
 
@@ -619,24 +616,6 @@ class ProductMixture(LikelihoodMixture):
             else:
                 blocks.append(_numbers(group, mixture, own, dtype))
         return np.concatenate(blocks, axis=1)
-
-    def sample(self, n_samples: int = 1, random_state: Seed = None, as_frame: bool = False) -> tuple[Any, Integers]:
-        """Draw rows from the fitted model.
-
-        Parameters
-        ----------
-        <n_samples, drawing random_state, as_frame>
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_columns)
-            In the order of `columns_`, grouped by component: of a numeric dtype where all columns are numbers, else of
-            objects.
-        y : ndarray of shape (n_samples,), int64
-            The component of each row.
-        """
-        rows, labels = super().sample(n_samples, random_state)
-        return self._framed(self._as_given(rows), as_frame), labels
 
     # ---- missing entries: each part fills its own, given the component ----
 
