@@ -499,13 +499,59 @@ def test_classes_are_those_of_all_problems(tmp_path):
     assert_array_equal(by_site["t"].classes_, [1, 3, 5])
 
 
-def test_labels_of_batches_are_numbers():
+IN_FORMS = {
+    "arrays": list,
+    "lists": lambda ys: [y.tolist() for y in ys],
+    "objects": lambda ys: [y.astype(object) for y in ys],
+    "series": lambda ys: [pd.Series(y) for y in ys],
+    "categories": lambda ys: [pd.Series(y, dtype="category") for y in ys],
+    "one array": np.concatenate,
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("form", IN_FORMS)
+@pytest.mark.parametrize("expert", ["binomial", "multinomial"])
+def test_labels_of_batches_may_be_strings(expert, form, tmp_path):
+    rng = np.random.default_rng(0)
+    Xs = [rng.normal(size=(n, 2)) for n in (60, 80, 70)]
+    ys = [np.where(rng.random(len(X)) < 1 / (1 + np.exp(-3 * X[:, 0])), "yes", "no") for X in Xs]
+    estimator = MixtureOfExperts(2, expert=expert, random_state=0, n_init=2)
+    given = IN_FORMS[form](ys)
+    result = fit_many(Xs, estimator, y=given)
+    scores = result.score_samples(Xs, y=given)
+    for i, (X, y) in enumerate(zip(Xs, ys, strict=True)):
+        alone = clone(estimator).fit(X, y)
+        assert_array_equal(result[i].coef_, alone.coef_)
+        assert result[i].classes_.tolist() == ["no", "yes"]
+        assert_array_equal(scores[i], alone.score_samples(X, y))
+    result.save(tmp_path / "batch")
+    assert load(tmp_path / "batch")[1].classes_.tolist() == ["no", "yes"]
+    table = pd.DataFrame(np.concatenate(Xs), columns=["a", "b"]).assign(y=np.concatenate(ys))
+    table["site"] = np.repeat(["s", "t", "u"], list(map(len, ys)))
+    assert_array_equal(fit_many_groups(table, estimator, by="site", y="y")["t"].coef_, result[1].coef_)
+    groups = [np.array([f"g{row // 2}" for row in range(len(y))]) for y in ys]
+    grouped = fit_many(Xs, estimator, y=given, groups=groups)
+    assert_array_equal(grouped[1].coef_, clone(estimator).fit(Xs[1], ys[1], groups=groups[1]).coef_)
+    if form == "objects":
+        given[0][3] = None
+        wrong = fit_many(Xs, estimator, y=given)
+        assert wrong.status[0] == Status.NOT_FINITE
+        assert_array_equal(wrong[1].coef_, result[1].coef_)
+
+
+def test_labels_of_batches_that_are_wrong():
     X = np.zeros((2, 4, 1))
-    estimator = MixtureOfExperts(expert="multinomial")
-    with pytest.raises(ValueError, match=r"y should be numbers, got 'a'"):
-        fit_many(X, estimator, y=[list("abab"), list("aabb")])
-    result = fit_many(X, estimator, y=np.ones((2, 4)))
-    assert not np.any(result.has_parameters)
+    for expert, y, message in (
+        ("gaussian", [list("abab"), list("aabb")], "y should be numbers, got 'a'"),
+        ("binomial", [list("abca"), list("aabb")], r"3 class\(es\), 'a', 'b', 'c'.*there is expert='multinomial'"),
+        ("binomial", [list("abba"), np.ones(4)], r"strings in some rows and numbers, such as 1\.0"),
+        ("multinomial", np.ones((2, 4)), "needs two at least"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit_many(X, MixtureOfExperts(expert=expert), y=y)
+    nothing = fit_many(X, MixtureOfExperts(expert="multinomial"), y=np.full((2, 4), np.nan))
+    assert nothing.status.tolist() == [Status.NOT_FINITE] * 2
 
 
 def test_groups_of_a_table_are_fitted_one_by_one():

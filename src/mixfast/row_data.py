@@ -412,17 +412,20 @@ def _check_names(given, names):
     return np.array(labels, dtype=np.int64), np.array(names, dtype=object)
 
 
+def missing_entries(values):
+    """Which entries of an array of numbers, strings or objects are missing, a mask of its shape."""
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    if values.dtype == object:
+        return np.frompyfunc(is_nothing, 1, 1)(values).astype(bool)
+    return np.zeros(values.shape, dtype=bool)
+
+
 def check_not_missing(name, values):
     """Raises ValueError for the first row in which something is missing."""
-    values = np.asarray(values)
-    if values.dtype.kind == "f":
-        is_missing = np.isnan(values)
-    elif values.dtype == object:
-        is_missing = np.frompyfunc(is_nothing, 1, 1)(values).astype(bool)
-    else:
-        return
+    is_missing = missing_entries(np.asarray(values))
     if np.any(is_missing):
-        row = int(np.flatnonzero(np.any(is_missing.reshape(len(values), -1), axis=1))[0])
+        row = int(np.flatnonzero(np.any(is_missing.reshape(len(is_missing), -1), axis=1))[0])
         raise ValueError(
             f"Input {name} contains NaN: it is missing in row {row}. Leave such rows out, or weigh them 0."
         )

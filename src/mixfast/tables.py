@@ -260,6 +260,14 @@ class Table:
         with the column's name, where it does not hold numbers."""
         return as_reals(self.series[place], self.names[place])
 
+    def labels(self, place):
+        """A column of strings as an array of objects, of numbers as `reals` has it."""
+        if not self.series[place].dtype.is_numeric():
+            values = as_values(self.series[place].to_list())
+            if hold_words(values):
+                return values
+        return self.reals(place)
+
     def columns_at(self, places, dtype=None):
         """A table of the same library with the columns at `places`, under their names; values are converted to `dtype`
         unless that is None."""
@@ -340,6 +348,13 @@ def as_values(values):
     array = np.empty(len(values), dtype=object)
     array[:] = list(values)
     return array
+
+
+def hold_words(values):
+    """Whether an array has strings."""
+    return values.dtype.kind in "US" or (
+        values.dtype == object and any(isinstance(own, str) for own in values.ravel().tolist())
+    )
 
 
 def _reals(values):

@@ -71,8 +71,8 @@ def fit_many(
     number of threads and any order or subset of the problems, at a small part of the time: a thread takes whole
     problems, and nothing is done in Python for each. Nothing raises because of the data: each problem has a status.
     Only the categories of `categories='auto'` (`CategoricalMixture`, `ProductMixture`), and the classes of labels of
-    `MixtureOfExperts(expert='multinomial')`, are no problem's own: they are the values that occur in all problems
-    together, but for those that are not finite. Give `categories`, or counts of classes, for the bits of a fit alone.
+    `MixtureOfExperts`, are no problem's own: they are the values that occur in all problems together, but for those
+    that are not finite. Give `categories`, or counts of classes, for the bits of a fit alone where problems lack some.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ def fit_many(
         What the `fit` of the estimator takes of each row beside these, in the form of the problems: `known_labels`, as
         numbers of components or, of each problem, an array (n_samples, n_components) of bool; `groups`, whose problems
         are fitted one by one; `exposure`, see `PoissonMixture`; `y` and what else goes with it, see
-        `MixtureOfExperts`, where what has several columns is a list of arrays, one for each problem. A problem with an
-        exposure that is no finite number has `Status.NOT_FINITE`, one with an exposure that is not above zero
-        `Status.OUT_OF_DOMAIN`; so with responses.
+        `MixtureOfExperts`, where what has several columns is a list of arrays, one for each problem. `groups`, and
+        responses of experts that have classes, may be strings. A problem with an exposure that is no finite number has
+        `Status.NOT_FINITE`, one with an exposure that is not above zero `Status.OUT_OF_DOMAIN`; so with responses.
 
     Returns
     -------
@@ -106,7 +106,8 @@ def fit_many(
     Raises
     ------
     ValueError
-        For arguments that are wrong for all problems, and tables whose columns differ.
+        For arguments that are wrong for all problems, labels of too few or too many classes in all of them among these,
+        and tables whose columns differ.
     TypeError
         For an estimator that is no mixture, a lazy table, and row data that the estimator does not know.
 

@@ -22,7 +22,8 @@ class GroupedRows(NamedTuple):
     X : (n_rows, n_features), the columns that are fitted, of all rows of the table
     keys : list with an entry for each key column, its values in the complete rows, a list (n_kept,)
     declared : list with an entry for each key column, the categories of its type, or None where that has none
-    row_data : dict, name -> float64 (n_kept,) or (n_kept, n_columns), row data of the complete rows
+    row_data : dict, name -> float64 (n_kept,) or (n_kept, n_columns), row data of the complete rows; of labels that are
+        strings object
     """
 
     places: np.ndarray
@@ -98,9 +99,11 @@ class Grouping(NamedTuple):
         needed = (place for name, own in data_places.items() if name != "known_labels" for place in own)
         for place in (*keys, *needed):
             kept &= ~table.is_missing(place)
-        rows, row_data = np.flatnonzero(kept), {}
+        rows, row_data, labels = np.flatnonzero(kept), {}, estimator._labels_of_any_type()
         for name, own in data_places.items():
-            values = np.column_stack([table.reals(place)[rows].astype(np.float64) for place in own])
+            read = table.labels if name in labels else table.reals
+            values = np.column_stack([read(place)[rows] for place in own])
+            values = values if values.dtype == object else values.astype(np.float64)
             row_data[name] = values[:, 0] if len(own) == 1 else values
         if "known_labels" in row_data:  # a missing label is an unknown one
             row_data["known_labels"] = np.where(np.isnan(row_data["known_labels"]), -1, row_data["known_labels"])

@@ -12,13 +12,16 @@ import numpy as np
 import scipy.sparse
 
 from mixfast.estimators._base import BaseMixture
+from mixfast.estimators._responses import ClassesError
 from mixfast.in_messages import difference, listed, one_name
-from mixfast.row_data import rows_with, separated, take_data
+from mixfast.row_data import missing_entries, rows_with, separated, take_data
 from mixfast.status import Status
 from mixfast.tables import (
     as_columns,
     canonical,
     check_one_number_a_row,
+    hold_words,
+    is_nothing,
     is_table,
     names_of,
     same_names,
@@ -33,7 +36,8 @@ class Problems:
     X : (n_rows, n_features), float32 or float64, C-contiguous, or a sparse matrix in CSR form
     offsets : int64 (n_problems + 1,); problem i has the rows offsets[i] .. offsets[i + 1]
     sample_weight : float64 (n_rows,) or None
-    row_data : dict, name of row data, such as 'exposure' -> float64 (n_rows,) or (n_rows, n_columns)
+    row_data : dict, name of row data, such as 'exposure' -> float64 (n_rows,) or (n_rows, n_columns); labels of groups
+        and classes may be strings and objects until `read_problems`
     names : list (n_features,), names of the columns, of any type; None where some problem has no names
     status : int32 (n_problems,), flags of Status of problems that cannot be fitted; INTERRUPTED, not yet fitted, for
         all others
@@ -118,10 +122,11 @@ def _common_names(problems):
     return names[0] if names and len(known) == len(names) else None
 
 
-def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
-    """`Problems` from any form that `fit_many` takes; sample_weight and the values of row_data have the same form, and
-    `reads` is as in `as_columns`. Copies rows only where it must. Raises ValueError, with the problem's number, for
-    what has another form, and for problems whose columns differ."""
+def gather_problems(problems, sample_weight=None, row_data=None, reads=None, labels=()):
+    """`Problems` from any form that `fit_many` takes; sample_weight and the values of row_data have the same form,
+    `reads` is as in `as_columns`, and `labels` are the names of row data that may be strings. Copies rows only where it
+    must. Raises ValueError, with the problem's number, for what has another form, and for problems whose columns
+    differ."""
     if isinstance(problems, Problems):
         return problems
     names = None
@@ -175,7 +180,7 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
     given = {name: values for name, values in (row_data or {}).items() if values is not None}
-    data = {name: _one_a_row(name, values, offsets) for name, values in given.items()}
+    data = {name: _one_a_row(name, values, offsets, name in labels) for name, values in given.items()}
     if "known_labels" in data:  # a missing label is an unknown one
         data["known_labels"] = np.where(np.isnan(data["known_labels"]), -1, data["known_labels"])
     return Problems(
@@ -187,9 +192,10 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None):
     )
 
 
-def _one_a_row(name, values, offsets):
+def _one_a_row(name, values, offsets, are_labels=False):
     """An argument in the form of the problems, flattened: float64 (n_rows,), or (n_rows, n_columns) where each problem
-    has an array (n_samples, n_columns). Raises ValueError where lengths differ from those of the problems."""
+    has an array (n_samples, n_columns); where these are labels, strings stay as they are. Raises ValueError where
+    lengths differ from those of the problems."""
     if isinstance(values, Real):  # the same for all rows, as `fit` takes it
         return np.full(offsets[-1], float(values))
     check_one_number_a_row(values, name)
@@ -208,16 +214,30 @@ def _one_a_row(name, values, offsets):
             )
         for i, own in enumerate(values):
             check_one_number_a_row(own, f"{name}[{i}]")
-        flat = np.concatenate([np.asarray(own) if has_columns else np.ravel(own) for own in values])
+        flat = _one_array([np.asarray(own) if has_columns else np.ravel(own) for own in values])
     else:
         flat = np.asarray(values)
     if len(flat) != offsets[-1]:
         raise ValueError(f"{name} has {len(flat)} values for {offsets[-1]} rows in all problems")
+    if are_labels and hold_words(flat):
+        number = next((own for own in flat.ravel().tolist() if isinstance(own, Real) and not is_nothing(own)), None)
+        if flat.ndim == 1 and number is not None:
+            raise ValueError(
+                f"{name} holds strings in some rows and numbers, such as {number!r}, in others: make it one"
+            )
+        return flat
     try:
         return np.ascontiguousarray(flat, dtype=np.float64)
     except (TypeError, ValueError):
         first = next(value for value in flat.ravel().tolist() if not isinstance(value, Real))
         raise ValueError(f"{name} should be numbers, got {first!r}: number categories from 0 on") from None
+
+
+def _one_array(arrays):
+    """Arrays below each other; of objects where some alone hold strings, which others would become too."""
+    if len({own.dtype.kind for own in arrays} & set("OUS")) and len({own.dtype.kind for own in arrays}) > 1:
+        arrays = [own.astype(object) for own in arrays]
+    return np.concatenate(arrays)
 
 
 # ---- what is wrong with problems ----
@@ -228,7 +248,9 @@ def read_problems(problems, estimator, sample_weight, row_data):
 
     Rows of weight 0 are removed. Problems with bad rows or weights get a status; ValueError is raised for arguments
     that are wrong whatever the rows hold."""
-    problems = with_status_of_weights(gather_problems(problems, sample_weight, row_data, estimator._reads))
+    problems = with_status_of_weights(
+        gather_problems(problems, sample_weight, row_data, estimator._reads, estimator._labels_of_any_type())
+    )
     estimator = estimator._by_place(problems.columns)
     if problems.sample_weight is not None and not np.all(problems.sample_weight > 0):
         problems = part_of(problems, problems.sample_weight > 0)  # such rows may hold anything
@@ -259,6 +281,9 @@ def _with_what_is_common(problems, estimator):
         return estimator  # nothing is learned: saves a copy of all rows
     try:
         return estimator._for_parts_of(only_of(problems, problems.are_fine).all_rows())
+    except ClassesError:
+        if np.any(problems.are_fine & (np.diff(problems.offsets) > 0)):
+            raise  # those of all problems
     except ValueError:
         pass  # no rows are left, or a column has not a single value: there is nothing to fit
     problems.status[problems.are_fine & (np.diff(problems.offsets) > 0)] = Status.NOT_FINITE
@@ -345,7 +370,7 @@ def not_finite(problems, allows_nan):
     (n_features,), columns of X in which NaN is a missing value."""
     found = np.zeros(len(problems), dtype=bool)
     for values in problems.row_data.values():
-        is_wrong = ~np.isfinite(values)
+        is_wrong = ~np.isfinite(values) if values.dtype.kind == "f" else missing_entries(values)
         found[problems.owners()[is_wrong if values.ndim == 1 else np.any(is_wrong, axis=1)]] = True
     values = problems.X.data if scipy.sparse.issparse(problems.X) else problems.X
     with np.errstate(over="ignore", invalid="ignore"):

@@ -878,7 +878,7 @@ class BatchResult:
             problems, gaps = self._split_columns(problems)
             kept = [~own for own in gaps.are_missing]
             row_data = {name: of_each_column(name, own, kept) for name, own in row_data.items() if own is not None}
-        problems = gather_problems(problems, None, row_data, self._reads)
+        problems = gather_problems(problems, None, row_data, self._reads, self._estimators[0]._labels_of_any_type())
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:

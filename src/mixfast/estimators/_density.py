@@ -142,6 +142,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
                 setattr(cls, f"__metadata_request__{method}", dict.fromkeys(routed))
         super().__init_subclass__(**kwargs)
 
+    def _labels_of_any_type(self):
+        """Names of row data that are labels, strings too, of which it matters only which are equal."""
+        return tuple(name for name in self._row_data if name == "groups")
+
     def _gathered_data(self, data):
         """Row data as users give it, converted to arrays or tables that can be indexed by row."""
         return data

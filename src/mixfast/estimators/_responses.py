@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from mixfast.in_messages import listed
 from mixfast.row_data import Responses, distinct
-from mixfast.tables import Table, check_no_dates, is_table
+from mixfast.tables import Table, check_no_dates, hold_words, is_table
+
+
+class ClassesError(ValueError):
+    """Labels have too few classes, or too many."""
 
 
 class PicturedResponse(NamedTuple):
@@ -66,8 +70,7 @@ def _classes_of_a_multinomial(y, name):
 def _classes_of_a_binomial(y, name):
     """Those of labels; zeros and ones and counts have none."""
     is_one = y.ndim == 1 or y.shape[1] == 1
-    are_words = y.dtype.kind in "US" or (y.dtype == object and any(isinstance(own, str) for own in y.ravel().tolist()))
-    return distinct(name, y.ravel()) if is_one and are_words else np.empty(0)
+    return distinct(name, y.ravel()) if is_one and hold_words(y) else np.empty(0)
 
 
 #: Name of an expert -> function of (y, its name) that returns the classes that the labels or the columns of y have, of
@@ -93,12 +96,12 @@ def check_classes(expert, classes, name):
         if label in labels[:place]:
             raise ValueError(f"{name} has {label!r} more than once: give each class a label of its own")
     if expert == "binomial" and len(classes) not in (0, 2):
-        raise ValueError(
+        raise ClassesError(
             f"{name} has {len(classes)} class(es), {listed(classes)}: expert='binomial' needs two, of which the second "
             "is the success" + (". For more there is expert='multinomial'" if len(classes) > 2 else "")
         )
     if expert == "multinomial" and len(classes) < 2:
-        raise ValueError(f"{name} has {len(classes)} class(es): expert='multinomial' needs two at least")
+        raise ClassesError(f"{name} has {len(classes)} class(es): expert='multinomial' needs two at least")
     return classes if len(classes) else None
 
 

@@ -517,6 +517,9 @@ default='gaussian'
             if classes is not None:
                 check_classes(name, classes, "y")
 
+    def _labels_of_any_type(self):
+        return (*super()._labels_of_any_type(), *(("y",) if self._may_have_classes() else ()))
+
     def _may_have_classes(self):
         """Whether the labels of some response may be those of classes."""
         return any(name in OF_CLASSES for name in self._names_of_experts())
