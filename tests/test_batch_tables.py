@@ -592,6 +592,28 @@ def test_labels_of_rows_by_several_columns_and_with_exposures():
     np.testing.assert_array_equal(labels[own], expected)
     assert np.all(labels[table["place"].isna()] == -1)
 
+    other = table.drop(columns="weight").rename(columns={"hours": "h"})
+    np.testing.assert_array_equal(result.predict_rows(other, exposure="h"), labels)
+    with pytest.raises(ValueError, match="exposure='u' should name columns of the table"):
+        result.predict_rows(other, exposure="u")
+    with pytest.raises(TypeError, match=r"'hours'.*may have beside their values is exposure"):
+        result.predict_rows(other, hours="h")
+
+
+def test_labels_of_columns_with_exposures():
+    rng = np.random.default_rng(2)
+    exposure = rng.uniform(0.1, 9, 60)
+    kind = rng.integers(2, size=(60, 2))
+    table = pd.DataFrame(rng.poisson((1 + 9 * kind) * exposure[:, np.newaxis]).astype(float), columns=["u", "v"])
+    table.loc[5, "v"] = np.nan
+    result = fit_many_columns(table, PoissonMixture(2, random_state=0), exposure=exposure)
+    labels = result.predict_rows(table, exposure=exposure)
+    expected = result["v"].predict(table[["v"]].dropna(), exposure=exposure[np.arange(60) != 5])
+    np.testing.assert_array_equal(np.delete(labels[:, 1], 5), expected)
+    assert labels[5, 1] == -1
+    with pytest.raises(ValueError, match="exposure should have a value for each of 60 rows"):
+        result.predict_rows(table, exposure=exposure[1:])
+
 
 def test_labels_of_columns_are_a_column_each():
     table = pd.DataFrame({"u": [0.0, 5.0, np.nan, 0.1, 5.1], "v": [1.0, np.nan, 2.0, 8.0, 8.1]})

@@ -63,7 +63,7 @@ class Grouping(NamedTuple):
         """From the arguments of `fit_many_groups`; `named` has those that name columns of weights and of row data, or
         None. Raises ValueError for columns that are not there."""
         keys = places_given("by", by, table)
-        data = {name: places_given(name, own, table) for name, own in named.items() if own is not None}
+        data = _places_of_data(named, table)
         if len(data.get("sample_weight", [0])) != 1:
             raise ValueError(f"sample_weight={in_short(named['sample_weight'])} should name one column of the table")
         taken = {*keys, *itertools.chain(*data.values())}
@@ -89,6 +89,13 @@ class Grouping(NamedTuple):
         left_out = ("sample_weight", *OF_COMPONENTS)
         return self._replace(row_data={name: own for name, own in self.row_data.items() if name not in left_out})
 
+    def with_data(self, table, named):
+        """With other columns of row data, by arguments that name them, in the place of those that it has. Raises
+        ValueError for columns that are not there."""
+        data = _places_of_data(named, table)
+        own = {name: [table.names[place] for place in places] for name, places in data.items()}
+        return self._replace(row_data=self.row_data | own)
+
     def read(self, table, estimator):
         """`GroupedRows` of a table; raises ValueError where it lacks a column."""
         keys = [table.place_of(name) for name in self.by]
@@ -110,6 +117,11 @@ class Grouping(NamedTuple):
         series = [table.series[place] for place in keys]
         values = [list(itertools.compress(own.to_list(), kept)) for own in series]
         return GroupedRows(rows, len(X), X, values, [declared_categories(own) for own in series], row_data)
+
+
+def _places_of_data(named, table):
+    """Name of row data -> positions of its columns, of those that are named, not None."""
+    return {name: places_given(name, own, table) for name, own in named.items() if own is not None}
 
 
 def places_given(argument, given, table):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixfast import persistence
 from mixfast._threads import resolve_threads
-from mixfast._typing import Floats, Integers, PathLike, ProblemRows
+from mixfast._typing import Column, Floats, Integers, PathLike, ProblemRows
 from mixfast.as_html import html_table
 from mixfast.batches._batch import evaluate_problems
 from mixfast.batches.bound_model import METHODS, BoundModel
@@ -783,7 +784,9 @@ class BatchResult:
         parts = zip(np.split(flat, np.cumsum(sizes * widths)[:-1]), sizes, widths, strict=True)
         return gaps.filled([own.reshape(size, width) for own, size, width in parts], np.nan)
 
-    def predict_rows(self, table: Any, n_threads: int | None = None) -> Integers:
+    def predict_rows(
+        self, table: Any, n_threads: int | None = None, **row_data: ArrayLike | Column | Sequence[Column] | None
+    ) -> Integers:
         """The most likely component of each row of a table, in its order.
 
         Parameters
@@ -792,6 +795,10 @@ class BatchResult:
             With the columns that `fit_many_groups` was told of, or, of `fit_many_columns`, those that were fitted.
         n_threads : int or None, default=None
             Threads to use at most; None is all that the process may use. The result does not depend on it.
+        **row_data : array-like of shape (n_rows,), or name of a column or list of them
+            What rows have beside their values, as `exposure` of a `PoissonMixture`: of `fit_many_columns` a value for
+            each row, the same for all columns; of `fit_many_groups` the names of columns of the table, in the place of
+            those that it was told of, which are read without being named again.
 
         Returns
         -------
@@ -803,9 +810,10 @@ class BatchResult:
         Raises
         ------
         TypeError
-            For a batch that was not made of a table.
+            For a batch that was not made of a table, for mixtures of experts, and for row data that the estimator does
+            not know.
         ValueError
-            For tables that lack columns.
+            For tables that lack columns, and row data of another number of rows.
 
         Examples
         --------
@@ -816,14 +824,16 @@ class BatchResult:
         >>> result.predict_rows(table).tolist()
         [0, 1, 0, 0, -1, 1]
         """
+        self._check_method("predict_rows", row_data)
         if self._are_columns:
-            return np.column_stack(self.predict(table, n_threads))
+            return np.column_stack(self.predict(table, n_threads, **row_data))
         if self._grouping is None:
             raise TypeError(
                 "predict_rows is for batches of fit_many_groups and fit_many_columns: take predict(problems)"
             )
-        grouping = self._grouping.for_predictions()
-        found = grouping.read(Table(table), self.candidates[0])
+        table = Table(table)
+        grouping = self._grouping.for_predictions().with_data(table, row_data)
+        found = grouping.read(table, self.candidates[0])
         keys = found.keys[0] if len(found.keys) == 1 else list(zip(*found.keys, strict=True))
         places = {name: place for place, name in enumerate(self.names)}
         owners = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
@@ -865,15 +875,19 @@ class BatchResult:
         problems, gaps = self._check_problems(problems, "score_samples", row_data)
         return gaps.filled(np.split(self._log_densities(problems, n_threads), problems.offsets[1:-1]), np.nan)
 
+    def _check_method(self, method, row_data):
+        """Raises TypeError where the estimators have no such method of their own, or take no such row data."""
+        estimator = self._estimators[0]
+        if method != "score_samples" and estimator._needed_row_data:
+            own = "predict" if method == "predict_rows" else method
+            raise TypeError(f"a {type(estimator).__name__} predicts responses to rows: take result[i].{own}(X)")
+        check_names(f"BatchResult.{method}", estimator, row_data)
+
     def _check_problems(self, problems, method, row_data):
         """(`Problems`, `Gaps`) from the arguments of a prediction. Raises TypeError and ValueError where problems are
         not as those that were fitted."""
         n_features, gaps = self._n_features, NO_GAPS
-        if method != "score_samples" and self._estimators[0]._needed_row_data:
-            raise TypeError(
-                f"a {type(self._estimators[0]).__name__} predicts responses to rows: take result[i].{method}(X)"
-            )
-        check_names(f"BatchResult.{method}", self._estimators[0], row_data)
+        self._check_method(method, row_data)
         if self._are_columns and (is_table(problems) or getattr(problems, "ndim", 0) == 2):
             problems, gaps = self._split_columns(problems)
             kept = [~own for own in gaps.are_missing]
