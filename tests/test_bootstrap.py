@@ -129,9 +129,23 @@ def test_where_own_starts_are_less_likely_than_fewer_components_these_are_split(
     null = GaussianMixture(2, random_state=0, n_init=5).fit(X)
     poor = GaussianMixture(3, random_state=0, init_params="random", max_iter=1, tol=0).fit(X)
     assert poor.score(X) < null.score(X)
-    better = bootstrap._with_a_split(X, null, poor)
+    better, gain = bootstrap._with_a_split(X, null, poor)
     assert better.score(X) > poor.score(X)
+    assert gain == pytest.approx(2 * len(X) * (better.score(X) - null.score(X)))
     assert better.get_params() == poor.get_params()
+
+
+def test_rows_are_evaluated_once_for_each_fit(monkeypatch):
+    evaluated, evaluate = [], GaussianMixture._log_likelihood
+
+    def counted(self, *args):
+        evaluated.append(self)
+        return evaluate(self, *args)
+
+    monkeypatch.setattr(GaussianMixture, "_log_likelihood", counted)
+    test = bootstrap_lrt(RNG.normal(size=(60, 1)), GaussianMixture(n_init=3), 1, n_bootstrap=5, random_state=0)
+    # a sample whose larger fit is spurious has one more, from a split
+    assert 12 <= len(evaluated) == len(set(map(id, evaluated))) <= 12 + 1 + test.n_spurious
 
 
 def test_the_same_bits_for_any_number_of_threads():

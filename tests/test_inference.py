@@ -310,6 +310,15 @@ def test_columns_far_from_zero_have_the_errors_of_near_ones(shift, options):
     np.testing.assert_allclose(far.standard_errors, wanted, rtol=1e-4)
 
 
+def test_exposures_that_are_left_out_are_said_once():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(100, 1)), rng.poisson(2.0, 100)
+    model = MixtureOfExperts(1, expert="poisson").fit(X, y, exposure=np.ones(100))
+    with pytest.warns(UserWarning, match="fitted with exposures") as said:
+        model.inference(X, y)
+    assert len(said) == 1
+
+
 def test_parameters_at_no_maximum_are_said_to_be_such():
     """Two components that are nearly one: EM is slow there, and there is more likelihood elsewhere."""
     rng = np.random.default_rng(0)

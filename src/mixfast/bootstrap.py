@@ -147,7 +147,9 @@ def bootstrap_lrt(
     -----
     Starts that end with a spurious component lose, as in `select`. Where all of them do, or K + 1 components from
     the estimator's own starts are less likely than K, they begin once more at the clusters of K, the most spread of
-    which is split in two: two more fits for such a sample, of which there are few with several starts.
+    which is split in two: two more fits for such a sample, of which there are few with several starts. Regressions, and
+    rows in groups, have the estimator's own starts alone, since clusters of rows are no start for these: give them more
+    (`n_init`).
 
     McLachlan, "On bootstrapping the likelihood ratio test statistic for the number of components in a normal mixture",
     Applied Statistics 36 (1987), doi:10.2307/2347790. Under a prior (`alpha` of `BernoulliMixture`) parameters are
@@ -187,7 +189,7 @@ def bootstrap_lrt(
         coded = clone(null).set_params(**null._params_of_codes())
         models = [clone(coded).set_params(n_components=n_components + more) for more in (0, 1)]
         block = max(1, BLOCK // (_num_samples(X) * null.n_features_in_))
-        alternative = _with_a_split(rows, null, alternative)
+        alternative, gain = _with_a_split(rows, null, alternative)
         statistics, n_spurious = [], 0
         bar = Bar(2 * n_bootstrap, progress)
         with bar:
@@ -196,11 +198,11 @@ def bootstrap_lrt(
                 samples = [draw(rng) for _ in block_seeds]
                 pairs = _fit_pairs(samples, models, block_seeds, n_threads, progress and bar)
                 for own, (smaller, larger) in zip(samples, pairs, strict=True):
-                    larger = _with_a_split(own, smaller, larger)
-                    statistics.append(_statistic(own, smaller, larger))
+                    larger, of_sample = _with_a_split(own, smaller, larger)
+                    statistics.append(_statistic(smaller, larger, of_sample))
                     n_spurious += _is_spurious(smaller) or _is_spurious(larger)
         drawn = frozen(np.array(statistics), copy=False)
-        found = BootstrapLRT(_statistic(rows, null, alternative), drawn, null, alternative, n_spurious)
+        found = BootstrapLRT(_statistic(null, alternative, gain), drawn, null, alternative, n_spurious)
     spurious = [model.n_components for model in (null, alternative) if _is_spurious(model)]
     if spurious:
         warn(
@@ -216,39 +218,39 @@ def _is_spurious(model):
     return bool(model.status_ & Status.SPURIOUS_COMPONENT)
 
 
-def _gain(X, null, alternative):
-    return 2 * (alternative._log_likelihood(X, None)[0] - null._log_likelihood(X, None)[0])
-
-
-def _statistic(X, null, alternative):
+def _statistic(null, alternative, gain):
     """Of all samples alike, so that the p-value stays what it is: see `BootstrapLRT`."""
-    if _is_spurious(null) or _is_spurious(alternative):
-        return 0.0
-    return max(0.0, _gain(X, null, alternative))
+    return 0.0 if _is_spurious(null) or _is_spurious(alternative) else max(0.0, gain)
 
 
 def _with_a_split(X, null, alternative):
-    """The fit of K + 1 components, or, where it has a spurious component or is less likely than `null`, a better one
-    that begins at the clusters of `null`, one of them split."""
-    data = Data(X, None)
-    if not (_is_spurious(alternative) or _gain(X, null, alternative) < 0):
-        return alternative
+    """(the fit of K + 1 components, twice what its log-likelihood is above that of `null`), or, where it has a spurious
+    component or is less likely, the same of a better one that begins at the clusters of `null`, one of them split."""
+    of_null = null._log_likelihood(X, None)[0]
+
+    def with_gain(model):
+        return model, 2 * (model._log_likelihood(X, None)[0] - of_null)
+
+    found = with_gain(alternative)
+    if not (_is_spurious(alternative) or found[1] < 0):
+        return found
+    other = _from_a_split(X, null, alternative)
+    fits = [found] if other is None else [found, with_gain(other)]
+    return max(fits, key=lambda fit: (not _is_spurious(fit[0]), fit[1]))
+
+
+def _from_a_split(X, null, alternative):
+    """The fit that begins at the clusters of `null`, one of them split; None where clusters of the rows are no starts,
+    as of regressions and of rows in groups, or none can be split."""
     if not alternative._clusters_are_starts or any(name in separated(X)[1] for name in OF_COMPONENTS):
-        return alternative
-    template = clone(alternative)
+        return None
+    data, template = Data(X, None), clone(alternative)
     labels = split_labels(template, data, data.labels(null), alternative.n_components)
     try:
         other = None if labels is None else data.fit(template, init_params=labels, n_init=1)
     except ValueError:  # a group has too few rows
         other = None
-    if other is None:
-        return alternative
-    other.set_params(init_params=template.init_params, n_init=template.n_init)
-
-    def rank(model):
-        return not _is_spurious(model), _gain(X, null, model)
-
-    return max(alternative, other, key=rank)
+    return None if other is None else other.set_params(init_params=template.init_params, n_init=template.n_init)
 
 
 def _fit_pairs(problems, models, seeds, n_threads, progress):

@@ -211,17 +211,19 @@ def about_means(responses, gate, held=None):
 
     Where there is no intercept, or a held one, columns stay as they are.
     """
-    places, found = places_of(responses, gate), []
+    places, found, about = places_of(responses, gate), [], {}
     back = np.eye(places.size)
     for place, response in enumerate(responses):
         is_held = held is not None and bool(np.any(held.own[place][:, 0]))
         if response.n_intercepts != 1 or is_held:
             found.append(response)
             continue
-        design, shared, own = response.design.copy(), response.shared.copy(), response.own.copy()
-        means, of_shared = design[:, 1:].mean(axis=0), shared.mean(axis=0)
-        design[:, 1:] -= means
-        shared -= of_shared
+        if id(response.design) not in about:  # responses may share it
+            means = response.design[:, 1:].mean(axis=0)
+            about[id(response.design)] = means, response.design - np.append(0.0, means)
+        means, design = about[id(response.design)]
+        of_shared, own = response.shared.mean(axis=0), response.own.copy()
+        shared = response.shared - of_shared
         own[:, 0] += np.einsum("j,kjm->km", means, own[:, 1:]) + of_shared @ response.fixed
         found.append(response._replace(design=design, shared=shared, own=own))
         for k, of_component in enumerate(places.own[place]):

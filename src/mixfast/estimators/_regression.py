@@ -210,8 +210,9 @@ class RegressionStatistics:
         y = self._gathered(y)
         clusters = None if clusters is None else _numbered(clusters, len(y))
         X, sample_weight, kept = counted_rows(rows_with(X, {"y": y, **row_data}), sample_weight)
-        resp = self._evaluate(X, resp=True).resp.astype(np.float64)
-        rows, data = separated(self._read_rows(X, reset=False))
+        X = self._read_rows(X, reset=False)
+        resp = self._evaluate_read(X, resp=True).resp.astype(np.float64)
+        rows, data = separated(X)
         weights = np.ones(rows.shape[0]) if sample_weight is None else sample_weight
         rows, groups = dense(rows), data.get("groups")
         if clusters is not None:
@@ -240,15 +241,20 @@ class RegressionStatistics:
         use, first = family.use(rows.shape[1]), 0
         names, ys = self._names_of_experts(), family.split(data["y"])
         called = self._names_of_responses() or [f"y{place}" for place in range(len(names))]
+        designs = {}  # of the same columns one
         for place, (name, expert, y) in enumerate(zip(names, family.responses, ys, strict=True)):
             distribution, predictors = DISTRIBUTIONS[name], slice(first, first + expert.n_predictors)
             first += expert.n_predictors
             own, shared = (np.flatnonzero(use[place, 1:] == kind) for kind in (OWN, SHARED))
             coefficients = np.asarray(params.coefficients, dtype=np.float64)[:, predictors].transpose(0, 2, 1)
-            slopes, design = coefficients[:, own], rows[:, own]
+            slopes = coefficients[:, own]
             if self.fit_intercept:
                 intercepts = np.asarray(params.intercepts, dtype=np.float64)[:, np.newaxis, predictors]
-                slopes, design = np.hstack([intercepts, slopes]), np.column_stack([np.ones(len(rows)), design])
+                slopes = np.hstack([intercepts, slopes])
+            if own.tobytes() not in designs:
+                ones = np.ones((len(rows), int(self.fit_intercept)))
+                designs[own.tobytes()] = np.hstack([ones, rows[:, own]])
+            design = designs[own.tobytes()]
             offset = np.zeros(len(rows)) + data.get("offset", 0.0)
             if expert.takes_exposure and "exposure" in data:
                 offset = offset + np.log(data["exposure"])
