@@ -273,8 +273,6 @@ def _fitted_under(estimator, rows, weights, n_threads):
                 raise KeyboardInterrupt
             usable = result.has_parameters & ((result.status & Status.SPURIOUS_COMPONENT) == 0)
             n_failed += int(np.sum(~usable))
-            for i in np.flatnonzero(usable):
-                fit = result[i]
-                for name in names:
-                    found[name].append(np.asarray(getattr(fit, f"{name}_"), dtype=np.float64))
-    return {name: frozen(np.array(own), copy=False) for name, own in found.items()}, n_failed
+            for name in names:
+                found[name].append(np.asarray(getattr(result, name), dtype=np.float64)[usable])
+    return {name: frozen(np.concatenate(own), copy=False) for name, own in found.items()}, n_failed
