@@ -218,10 +218,10 @@ class MatrixGaussian(GaussianComponent):
         check_shape("m0", m0, (n_features,))
         check_shape("Psi0", Psi0, (n_features, n_features))
         check_above("kappa0", prior["kappa0"], 0)
-        check_above(
-            "nu0", prior["nu0"], n_features - 1, f", the degrees of freedom of X with n_features = {n_features}"
-        )
-        family = POSTERIORS[self.structure](float(prior["kappa0"]), float(prior["nu0"]), m0, Psi0)
+        family_class = POSTERIORS[self.structure]
+        least = family_class.least_degrees(n_features)
+        check_above("nu0", prior["nu0"], least, f", the degrees of freedom of X with n_features = {n_features}")
+        family = family_class(float(prior["kappa0"]), float(prior["nu0"]), m0, Psi0)
         try:
             family.factor_covariances(Psi0)
         except ValueError:

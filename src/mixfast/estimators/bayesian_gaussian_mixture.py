@@ -311,9 +311,12 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
 
     def _check_state(self):
         super()._check_state()
-        least, given = len(np.atleast_1d(self.covariance_prior_)) - 1, self.degrees_of_freedom_prior_
-        if np.ndim(self.covariance_prior_) == 2 and not given > least:
+        least, given = self._least_degrees(self._n_fitted_features()), self.degrees_of_freedom_prior_
+        if not given > least:
             raise ValueError(f"degrees_of_freedom_prior_ is {given}, and should be greater than {least}")
+
+    def _least_degrees(self, n_features):
+        return POSTERIORS[self.covariance_type].least_degrees(n_features)
 
     def _fitted_family(self):
         priors = self.mean_precision_prior_, self.degrees_of_freedom_prior_
@@ -344,8 +347,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
                 raise ValueError(
                     f"The parameter 'covariance_prior' should be {wanted} for covariance_type={self.covariance_type!r}"
                 ) from None
-        least = n_features - 1 if len(shape) == 2 else 0
-        given = self.degrees_of_freedom_prior
+        least, given = self._least_degrees(n_features), self.degrees_of_freedom_prior
         if given is not None and not given > least:
             raise ValueError(
                 f"The parameter 'degrees_of_freedom_prior' should be greater than {least}, but got {given:.3f}."

@@ -99,6 +99,11 @@ class GaussianPosterior:
     def plain(self, params):
         return self.gaussian(self.reg_covar), GaussianParams(*params[:3])
 
+    @staticmethod
+    def least_degrees(n_features):
+        """What degrees of freedom of a prior should be above."""
+        return 0
+
     def n_rows_needed(self, n_features):
         return 0  # a prior is there whatever the rows are
 
@@ -171,10 +176,14 @@ class _MatrixPosterior(GaussianPosterior):
 
     has_pairs = True
 
+    @staticmethod
+    def least_degrees(n_features):
+        return n_features - 1
+
     def _predictive(self, params):
         """A multivariate t with nu - d + 1 degrees of freedom."""
         n_features = params.means.shape[1]
-        degrees = np.broadcast_to(params.degrees_of_freedom, len(params.means)) - (n_features - 1)
+        degrees = np.broadcast_to(params.degrees_of_freedom, len(params.means)) - self.least_degrees(n_features)
         shrunk = degrees / params.degrees_of_freedom * params.mean_precision / (1 + params.mean_precision)
         factors = np.broadcast_to(params.precisions_cholesky, (len(params.means), n_features, n_features))
         factors = factors * np.sqrt(shrunk)[:, np.newaxis, np.newaxis]
