@@ -11,6 +11,7 @@ system was asked to forget the file. The file is removed at the end, unless --ke
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import statistics
 import subprocess
@@ -103,6 +104,15 @@ def read(path, fitted):
             pass
 
 
+def read_past_the_cache(path, fitted):
+    """As the disk does it, which writes to pages of memory; Linux."""
+    buffer, place = mmap.mmap(-1, 1 << 24), 0
+    number = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    while n_read := os.preadv(number, [buffer], place):
+        place += n_read
+    os.close(number)
+
+
 def sum_blocks(rows, fitted):
     from mixfast.statistics import Statistics
 
@@ -162,7 +172,9 @@ def incremental_pca(path, fitted):
 #: (what runs, whether the file is forgotten before, how often)
 CASES = {
     "the file is read, cold": (read, True, 3),
+    "the file is read past the system's cache": (read_past_the_cache, True, 3),
     "blocks, cold": (in_blocks, True, 3),
+    "blocks of a file that does not stay in memory": (InBlocks(), True, 6),  # the last three past the cache
     "memory map, cold": (in_memory_map, True, 3),
     "blocks": (InBlocks(), False, 4),  # the first maps it
     "memory map": (in_memory_map, False, 3),

@@ -303,48 +303,6 @@ def test_a_forked_child_fits_to_blocks():
     assert result.stdout.strip() == "True", result.stderr
 
 
-@pytest.fixture
-def maps(monkeypatch):
-    """Paths of .npy files that are mapped, in turn."""
-    found, real = [], np.load
-    monkeypatch.setattr(row_blocks.np, "load", lambda path, **options: found.append(path) or real(path, **options))
-    return found
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_files_stay_mapped_for_a_fit(small_blocks, maps, monkeypatch, tmp_path):
-    paths = [tmp_path / f"{i}.npy" for i in range(3)]
-    for path, part in zip(paths, np.array_split(ROWS, 3), strict=True):
-        np.save(path, part)
-    rows = blocks(paths)
-    GaussianMixture(2, random_state=0, max_iter=4, tol=0).fit(rows)
-    assert maps == paths
-    assert not rows._batches._kept  # what the user holds keeps no file open
-    rows.map(np.copy)
-    rows.map(np.copy)
-    assert maps == paths * 3
-    maps.clear()
-    monkeypatch.setattr(row_blocks, "MAPS", 1)
-    n_passes = GaussianMixture(2, random_state=0, max_iter=4, tol=0).fit(rows).n_iter_ + 2
-    assert maps == paths + paths[1:] * (n_passes - 1)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a file that is mapped cannot be replaced")
-def test_a_file_that_has_changed_is_mapped_anew(maps, tmp_path):
-    path, new = tmp_path / "rows.npy", tmp_path / "new.npy"
-    np.save(path, ROWS)
-    rows = blocks(path).for_passes(None)
-    assert np.array_equal(rows.map(np.copy), ROWS)
-    np.save(new, ROWS[:100] + 1)
-    os.replace(new, path)
-    for _ in range(2):
-        assert np.array_equal(rows.map(np.copy), ROWS[:100] + 1)
-    assert maps == [path] * 2
-    path.unlink()
-    with pytest.raises(FileNotFoundError):
-        rows.map(np.copy)
-
-
 def test_formulas_that_several_threads_evaluate_leave_the_filters_of_warnings():
     """The second begins before the first ends, and ends after it, if it can."""
     pytest.importorskip("formulaic")

@@ -72,6 +72,7 @@ FLOORS = [
         "predictive",
         "checkpoints",
         "partitions",
+        "mapped_files",
         "row_blocks",
         "block_files",
         "block_threads",

@@ -1,7 +1,6 @@
 """Fits to rows in partitions, in blocks and batch by batch are fits to the rows, whoever holds these."""
 
 import copy
-import os
 import pickle
 import re
 from functools import partial
@@ -782,80 +781,6 @@ def test_readers_and_their_batches_change_no_bit(small_blocks, tmp_path):
     for name, means in fitted.items():
         assert np.array_equal(means, fitted["array"]), name
     np.testing.assert_allclose(np.sort(fitted["array"][:, 0]), np.sort(estimator.fit(ROWS).means_[:, 0]), rtol=0.1)
-
-
-def cold(monkeypatch):
-    """As on a system that has no file in memory. Returns what is read through: (file, bytes), in turn."""
-    read, real = [], row_blocks._read_through
-    monkeypatch.setattr(row_blocks, "_is_in_memory", lambda file, size: False)
-    monkeypatch.setattr(
-        row_blocks, "_read_through", lambda file, size: read.append((file.name, size)) or real(file, size)
-    )
-    return read
-
-
-def test_files_that_are_not_in_memory_are_read_through(small_blocks, monkeypatch, tmp_path):
-    monkeypatch.setattr(row_blocks, "READ", 64)
-    monkeypatch.setattr(row_blocks, "PIECE", 100)
-    read = cold(monkeypatch)
-    path = tmp_path / "rows.npy"
-    np.save(path, ROWS)
-    mapped = np.load(path, mmap_mode="r")
-    for source in (path, mapped):
-        assert np.array_equal(blocks(source).map(np.copy), ROWS)
-        assert {name for name, _ in read} == {str(path)}
-        assert [size for _, size in read] == [*([64 * 24] * 15), 40 * 24]
-        read.clear()
-    np.save(tmp_path / "columns.npy", np.asfortranarray(ROWS))
-    for source, wanted in (
-        (mapped[3:], ROWS[3:]),  # `offset` is that of the whole
-        (mapped[:, :2], ROWS[:, :2]),
-        (tmp_path / "columns.npy", ROWS),  # whose bytes are not in the order of rows
-    ):
-        assert np.array_equal(blocks(source).map(np.copy), wanted)
-    assert read == []
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a file that is mapped cannot be removed")
-def test_a_mapped_file_may_be_gone(small_blocks, tmp_path):
-    np.save(tmp_path / "rows.npy", ROWS)
-    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    (tmp_path / "rows.npy").unlink()
-    assert np.array_equal(blocks(mapped).map(np.copy), ROWS)
-
-
-def test_reading_through_ends_where_the_file_does(tmp_path):
-    (tmp_path / "file").write_bytes(bytes(1000))
-    with open(tmp_path / "file", "rb", buffering=0) as file:
-        row_blocks._read_through(file, 600)
-        assert file.tell() == 600
-        row_blocks._read_through(file, 600)
-        assert file.tell() == 1000
-
-
-def test_a_file_is_in_memory_where_the_system_says_so_of_all_that_is_asked(monkeypatch, tmp_path):
-    (tmp_path / "file").write_bytes(bytes(1000))
-    asked, first_missing = [], []
-
-    def preadv(number, buffers, place, flags):
-        asked.append(place)
-        if place >= first_missing[-1]:
-            raise BlockingIOError
-        return 1
-
-    monkeypatch.setattr(os, "preadv", preadv, raising=False)
-    monkeypatch.setattr(os, "RWF_NOWAIT", 8, raising=False)
-    with open(tmp_path / "file", "rb", buffering=0) as file:
-        file.seek(100)
-        for first, wanted in ((1000, True), (950, False), (0, False)):
-            first_missing.append(first)
-            assert row_blocks._is_in_memory(file, 900) is wanted
-            assert file.tell() == 100
-        assert min(asked) == 100
-        assert max(asked) < 1000
-        first_missing.append(1000)
-        monkeypatch.delattr(os, "RWF_NOWAIT")
-        assert not row_blocks._is_in_memory(file, 900)
 
 
 def test_parquet_files_by_column(small_blocks, tmp_path):

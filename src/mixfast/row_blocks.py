@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
 import itertools
-import mmap
 import os
 import queue
 import threading
@@ -20,6 +18,7 @@ import numpy as np
 
 from mixfast.block_files import gather
 from mixfast.block_threads import PATIENCE, in_order
+from mixfast.mapped_files import READ, NpyFiles, Passes, batches_of, is_file_as_it_lies, of_memory_map
 from mixfast.partitions import Partition, merged, stacked
 from mixfast.tables import Names, Table, adopted, is_table
 
@@ -29,17 +28,6 @@ Result = TypeVar("Result")
 WEIGHT = "sample_weight"
 #: Rows of a block. Engines of blocks of 65,536 rows take 5 to 8 % of a pass, of 16,384 17 to 30 %, of 4,096 as much.
 BLOCK = 65536
-#: Rows that a reader of a file gives at a time, more or less.
-READ = 65536
-#: Bytes of a mapped file that are read at a time. 640 MB on a disk of 1.7 GB/s whose system reads 128 KB ahead, beside
-#: a consumer that takes two thirds of that, one run each: 1.08 times reading alone, 1.6 in pieces of 256 KB, 1.2 of
-#: 4 MB, and 14.6 where only the consumer asks for pages. docs/large.md has medians.
-PIECE = 1 << 20
-#: Files that stay mapped, each an open file of the process, which may have 256 on some systems, and a mapping. To map a
-#: file of 1.5 GB that is in memory anew and touch its pages is a tenth of a pass.
-MAPS = 64
-#: Bytes that say whether a file is in memory. To read it through costs 7 % of a pass over one that is.
-PROBES = 64
 
 
 class Blocks:
@@ -163,7 +151,7 @@ class Blocks:
         copied = copy.copy(self)
         copied._n_threads = n_threads
         if isinstance(self._batches, NpyFiles):
-            copied._batches = NpyFiles(self._batches.paths, keeps=True)
+            copied._batches = self._batches.kept()
         return copied
 
     def map_reduce(
@@ -282,66 +270,10 @@ def ahead(iterable: Iterable[Any]) -> Iterator[Any]:
 # ---- sources --------------------------------------------------------------------------------------------------------
 
 
-def _of_array(array):
-    """Anything with a shape whose slices are arrays: ndarray, memmap, h5py, zarr."""
-
-    def batches():
-        for first in range(0, array.shape[0], READ):
-            yield np.asarray(array[first : first + READ])
-
-    return batches
-
-
-def _of_memory_map(rows):
-    """An array that is a mapped file, as it lies there. The reader's thread reads each batch before it is given away:
-    else the first to ask for a page is a thread that computes, and the disk waits while it does not."""
-
-    def batches():
-        with contextlib.ExitStack() as opened:
-            try:
-                file = opened.enter_context(open(rows.filename, "rb", buffering=0))
-            except OSError:  # it may be gone, and is still mapped
-                is_there = True
-            else:
-                file.seek(rows.offset)
-                is_there = _is_in_memory(file, rows.nbytes)
-            for batch in _of_array(rows)():
-                if not is_there:
-                    _read_through(file, batch.nbytes)
-                yield batch
-
-    return batches
-
-
-def _is_file_as_it_lies(array):
-    """Whether rows of a memory map follow each other in its file, from `offset` on: not of parts of such arrays."""
-    is_file = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.filename is not None
-    return is_file and array.flags.c_contiguous
-
-
-def _is_in_memory(file, size):
-    """Whether the system has the next bytes of a file in memory, as some of them say; False where it does not tell."""
-    first = file.tell()
-    try:
-        for place in np.linspace(first, first + size, PROBES, endpoint=False):
-            os.preadv(file.fileno(), [bytearray(1)], int(place), os.RWF_NOWAIT)
-    except (AttributeError, OSError):  # there is no such flag, or no such byte without waiting
-        return False
-    return True
-
-
-def _read_through(file, size):
-    """Read the next bytes of a file, which the system then has in memory, and forget them."""
-    piece = memoryview(bytearray(min(PIECE, size)))
-    while size > 0:
-        n_read = file.readinto(piece[: min(len(piece), size)])
-        if not n_read:
-            return
-        size -= n_read
-
-
 def _source_of_array(array):
-    return (_of_memory_map if _is_file_as_it_lies(array) else _of_array)(array)
+    if is_file_as_it_lies(array):
+        return partial(of_memory_map, array, Passes())
+    return partial(batches_of, array)
 
 
 def _of_table(table):
@@ -363,27 +295,6 @@ def _of_dask(collection):
             yield block.compute(scheduler="synchronous")
 
     return batches
-
-
-class NpyFiles:
-    """Files that are mapped when they are read: anew in each pass, or, where it `keeps` them, if they have changed."""
-
-    def __init__(self, paths, keeps=False):
-        self.paths, self._keeps, self._kept = paths, keeps, {}
-
-    def __call__(self):
-        for path in self.paths:
-            yield from _source_of_array(self._mapped(path))()
-
-    def _mapped(self, path):
-        found = os.stat(path)
-        version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-        if self._kept.get(path, (None,))[0] == version:
-            return self._kept[path][1]
-        rows = np.load(path, mmap_mode="r")
-        if self._keeps and (path in self._kept or len(self._kept) < MAPS):
-            self._kept[path] = version, rows
-        return rows
 
 
 def _of_parquet(dataset, columns, beside):
