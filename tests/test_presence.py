@@ -19,7 +19,7 @@ from mixfast import (
     load,
     select,
 )
-from mixfast.parts import Gamma, Poisson
+from mixfast.parts import Exponential, Gamma, Poisson
 
 MEANS = np.array([[1.0, 2.0, 3.0, 9.0], [8.0, 5.0, 1.0, 2.0]])
 
@@ -41,6 +41,7 @@ KINDS = {
         lambda model: model.shapes_ * model.scales_,
     ),
 }
+PARTS = {PoissonMixture: Poisson, ExponentialMixture: Exponential, GammaMixture: Gamma}
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -222,3 +223,17 @@ def test_posteriors_refuse_them():
     for component in ("poisson", "exponential"):
         with pytest.raises(ValueError, match="NaN"):
             DirichletProcessMixture(component).fit(X)
+
+
+@every_kind
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data", "labels"])
+def test_the_rows_that_a_start_begins_with_may_lack_a_column(init_params, kind):
+    X, _ = with_holes(kind, n=40)
+    X[2::2, 0], X[3::2, 1] = np.nan, np.nan
+    if init_params == "labels":
+        starts = [{"init_params": np.where(np.arange(40) == row, 0, -1)} for row in range(2, 12)]
+    else:
+        starts = [{"init_params": init_params, "random_state": seed} for seed in range(20)]
+    for part in (kind(1, tol=1e-9), ProductMixture([(0, 1, 2, 3, PARTS[kind]())], 1, tol=1e-9)):
+        bounds = [part.set_params(**start).fit(X).lower_bound_ for start in starts]
+        np.testing.assert_allclose(bounds, bounds[0], rtol=1e-12)

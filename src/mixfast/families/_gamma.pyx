@@ -99,7 +99,8 @@ cdef double shape_of(double s) noexcept nogil:
 
 cdef int maximise_gamma(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work, double *own_work,
                         double *params) noexcept nogil:
-    """An empty component has the parameters of all rows, and so has a column of which it has no entry."""
+    """An empty component has the parameters of all rows, and so has a column of which it has no entry. A column of
+    which all rows that count, those that a start begins with, have none stays as it is."""
     cdef Py_ssize_t d = n_columns_of(f), j
     cdef sums_t sums = sums_of(f, totals, work)
     cdef const double *own
@@ -112,6 +113,8 @@ cdef int maximise_gamma(const family_t *f, Py_ssize_t k, const totals_t *totals,
         count = weight_there(f, own, j, totals.counts[k])
         if count == 0:
             own, count = sums.of_all, weight_there(f, sums.of_all, j, sums.total)
+            if count == 0:
+                continue
         mean = own[j] / count
         s = log(mean) - own[d + j] / count
         if not (mean > 0 and isfinite(s)):
@@ -186,7 +189,8 @@ cdef void prepare_exponential(const family_t *f, Py_ssize_t k, const double *log
 
 cdef int maximise_exponential(const family_t *f, Py_ssize_t k, const totals_t *totals, const double *work,
                               double *own_work, double *params) noexcept nogil:
-    """An empty component has the rates of all rows, and so has a column of which it has no entry."""
+    """An empty component has the rates of all rows, and so has a column of which it has no entry. A column of
+    which all rows that count, those that a start begins with, have none stays as it is."""
     cdef Py_ssize_t d = n_columns_of(f), j
     cdef sums_t sums = sums_of(f, totals, work)
     cdef const double *own
@@ -197,6 +201,8 @@ cdef int maximise_exponential(const family_t *f, Py_ssize_t k, const totals_t *t
         count = weight_there(f, own, j, totals.counts[k])
         if count == 0:
             own, count = sums.of_all, weight_there(f, sums.of_all, j, sums.total)
+            if count == 0:
+                continue
         mean = own[j] / count
         if not isfinite(mean):
             return MIXFAST_NOT_FINITE
