@@ -7,6 +7,7 @@ program in NumPy; the column `start` is 0 for rows that noise begins with, else 
 import copy
 import json
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import mixfast
 from mixfast import GaussianMixture, MixtureMap, StudentTMixture, bootstrap_lrt, fit_many, select
 from mixfast._reference.noise import volume_of
+from mixfast.families.covariances import SHAPES
 from mixfast.families.noise import Region
 from mixfast.status import Status
 
@@ -35,11 +37,11 @@ def clusters_and_noise(n=360, d=3, seed=1):
     return np.concatenate(parts), np.repeat([0, 1, -1], sizes)
 
 
-def model_of(X, cls=GaussianMixture, n_components=2, **options):
+def model_of(X, cls=GaussianMixture, n_components=2, sample_weight=None, **options):
     options = {"noise": "uniform", "random_state": 0} | options
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few iterations, perhaps
-        return cls(n_components, **options).fit(X)
+        return cls(n_components, **options).fit(X, sample_weight=sample_weight)
 
 
 # ---- values of other programs ---------------------------------------------------------------------------------------
@@ -517,3 +519,32 @@ def test_an_assigned_volume_is_a_number_above_zero(volume):
     for method in (model.predict, model.score_samples):
         with pytest.raises(ValueError, match="noise_volume_ should be a finite number above zero"):
             method(ROWS)
+
+
+STRUCTURES = ["full", "tied", "diag", "spherical", *SHAPES]
+
+
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize(
+    ("cls", "covariance_type"),
+    [*product([GaussianMixture, StudentTMixture], STRUCTURES), (GaussianMixture, "factor")],
+)
+def test_where_all_rows_are_noise_components_are_empty(cls, covariance_type, groups):
+    X, _ = clusters_and_noise(n=60)
+    data = {"groups": np.arange(60) // 3} if groups else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = cls(2, covariance_type=covariance_type, noise=0.5, noise_volume=1e-280, random_state=0).fit(X, **data)
+    assert model.status_ & Status.EMPTIED_COMPONENT
+    np.testing.assert_array_equal(model.weights_, [0, 0, 1])
+    assert np.all(np.isfinite(model.covariances_))
+
+
+def test_the_region_of_weighted_rows_is_that_of_repeated_ones():
+    rng = np.random.default_rng(4)
+    X, weights = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3)), rng.integers(1, 4, 60)
+    repeated, plain = Region.around(np.repeat(X, weights, axis=0)), Region.around(X)
+    assert repeated.log_volume != pytest.approx(plain.log_volume, abs=1e-6)
+    assert Region.around(X, weights).log_volume == pytest.approx(repeated.log_volume, rel=1e-12)
+    weighted = model_of(X, sample_weight=weights).noise_volume_
+    assert weighted == pytest.approx(np.exp(repeated.log_volume), rel=1e-12)

@@ -188,6 +188,7 @@ cdef int maximise(pass_t *p, bint is_first) noexcept nogil:
     """
     cdef Py_ssize_t n_components = p.family.n_components, k
     cdef double *counts = p.lanes + LANE_COUNTS
+    cdef double *of_groups = counts + n_components + p.family.n_stats + p.n_row_stats
     cdef double total = 0, kept = 0
     cdef int status = 0
     cdef totals_t totals = totals_of(p)
@@ -196,8 +197,10 @@ cdef int maximise(pass_t *p, bint is_first) noexcept nogil:
     for k in range(n_components):
         if counts[k] <= (EMPTY_SHARE if p.family.real_bytes == 8 else EMPTY_SHARE_FLOAT) * total:
             counts[k] = 0
+            if p.rows.groups != NULL:
+                of_groups[k] = 0
     if p.rows.groups != NULL:
-        counts += n_components + p.family.n_stats + p.n_row_stats
+        counts = of_groups
     for k in range(n_components):
         kept += counts[k]
     if p.proportions.of_rows == NULL:

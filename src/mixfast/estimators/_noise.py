@@ -192,7 +192,7 @@ class MixtureWithNoise(MixtureByEM):
             vars(self).pop(name, None)
         if self.noise is not None:
             check_has_volume(rows)
-            self._learn_region(Region.around(rows))
+            self._learn_region(Region.around(rows, sample_weight))
         return super()._family_of_rows(rows, sample_weight)
 
     def _learn_region(self, region):

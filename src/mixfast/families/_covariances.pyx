@@ -712,7 +712,8 @@ cdef int maximise_shape(const family_t *f, const totals_t *totals, const double 
     for k in range(n_components):
         total += totals.counts[k]
     for k in range(n_components):
-        shares[k], raised[k] = totals.counts[k] / total, 0
+        # where all rows are noise, no component has one
+        shares[k], raised[k] = totals.counts[k] / total if total > 0 else 1.0 / <double> n_components, 0
         if totals.counts[k] == 0:
             status |= MIXFAST_EMPTIED_COMPONENT
             for j in range(d):

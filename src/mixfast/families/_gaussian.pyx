@@ -153,6 +153,8 @@ cdef int tied_maximise(const family_t *f, const totals_t *totals, double *work, 
     cdef double n = 0
     for k in range(n_components):
         n += counts[k]
+    if n == 0:  # all rows are noise: a covariance of nothing is repaired
+        n = 1
     for i in range(d):
         for j in range(i + 1):
             covariance[i * d + j] = second[in_triangle(i, j)] / n

@@ -21,19 +21,25 @@ class Region(NamedTuple):
     box: np.ndarray
 
     @classmethod
-    def around(cls, rows):
+    def around(cls, rows, sample_weight=None):
         """The smaller of two boxes around the rows, one along the columns and one along the principal axes, as mclust's
-        `hypvol`; where entries are missing, the one along the columns. The bits do not depend on the number of
-        threads, nor on how the rows lie in memory."""
+        `hypvol`; where entries are missing, the one along the columns. Axes are those of the weighted rows, so that a
+        weight equals repeating the row. The bits do not depend on the number of threads, nor on how the rows lie in
+        memory."""
         rows = np.ascontiguousarray(rows, dtype=np.float64)
         if have_gaps(rows):
             low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
             return cls.of_box(np.vstack([low, np.diag(high - low)]))
         d = rows.shape[1]
-        mean = rows.mean(axis=0)
-        centred = rows - mean
         # einsum, not a product of matrices: BLAS has other bits for each number of its threads
-        axes = np.linalg.eigh(np.einsum("ij,ik->jk", centred, centred))[1].T if d > 1 else np.eye(1)
+        if sample_weight is None:
+            mean = rows.mean(axis=0)
+        else:
+            shares = np.asarray(sample_weight, dtype=np.float64) / np.sum(sample_weight, dtype=np.float64)
+            mean = np.einsum("i,ij->j", shares, rows)
+        centred = rows - mean
+        weighted = centred if sample_weight is None else shares[:, np.newaxis] * centred
+        axes = np.linalg.eigh(np.einsum("ij,ik->jk", weighted, centred))[1].T if d > 1 else np.eye(1)
         regions = []
         for own in (np.eye(d), axes):
             places = np.stack([np.einsum("ij,j->i", centred, axis) for axis in own], axis=1)
