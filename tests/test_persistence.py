@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from estimators_table import public_estimators
+from estimators_table import REGRESSIONS, public_estimators
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import mixfast
@@ -733,3 +733,10 @@ def test_names_that_no_file_can_hold_are_named(tmp_path):
         with pytest.raises(TypeError, match="names"):
             result.save(tmp_path / "batch")
     assert not list(tmp_path.iterdir())
+
+
+def test_lists_of_integers_come_back_as_they_were(tmp_path):
+    entry = REGRESSIONS["gaussian"]
+    model = entry.rows().to(entry.make(fixed=[1]).fit)
+    model.save(tmp_path / "model")
+    assert [type(place) for place in load(tmp_path / "model").fixed] == [int]

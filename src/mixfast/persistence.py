@@ -53,7 +53,7 @@ class Contents(NamedTuple):
 def _list_of(array):
     if array.ndim != 1:
         raise ValueError(f"an array of {array.ndim} dimensions is no list")
-    return list(array)
+    return list(array) if array.dtype.kind == "f" else array.tolist()  # bounds are NumPy's numbers, columns Python's
 
 
 def _strings(values):
