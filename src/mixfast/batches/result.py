@@ -253,6 +253,8 @@ class BatchResult:
         for j in np.flatnonzero(np.bincount(self.chosen)):
             own, record = self._of_model(j)
             finite[own] = True
+            with np.errstate(over="ignore"):
+                record = record._make(array.astype(self.dtype) for array in record)
             for array in self._bound_models[j].estimator._published(record):
                 finite[own] &= np.all(np.isfinite(array.astype(self.dtype)), axis=tuple(range(1, array.ndim)))
         return finite

@@ -100,10 +100,14 @@ class EllipticalMixture(MixtureByEM):
 
     def _published(self, params):
         family = self._family()
-        return *params, *(family.precisions(params.precisions_cholesky) for _ in family.made_of_scales)
+        return *params, *(
+            family.precisions(params.precisions_cholesky.astype(np.float64)) for _ in family.made_of_scales
+        )
 
     def _publish(self, params, dtype):
         with np.errstate(over="ignore", invalid="ignore"):
+            # precisions are those of the factors as they are rounded, wherever these come from
+            params = params._make(array.astype(dtype, copy=False) for array in params)
             arrays = [array.astype(dtype, copy=False) for array in self._published(params)]
         if not all(map(all_finite, arrays)):
             raise self._status_error(Status.NOT_FINITE, dtype)

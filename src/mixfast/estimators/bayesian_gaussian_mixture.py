@@ -466,7 +466,7 @@ class BayesianGaussianMixture(PosteriorMixture, EllipticalMixture):
 
     def _published(self, params):
         *arrays, _ = params
-        return *arrays, self._family().precisions(params.precisions_cholesky)
+        return *arrays, self._family().precisions(params.precisions_cholesky.astype(np.float64))
 
     def _published_fields(self, params):
         *names, _ = params._fields
