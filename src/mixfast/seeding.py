@@ -16,6 +16,7 @@ from mixfast.engine._rows import Rows
 from mixfast.engine._seeding import Lloyd
 from mixfast.engine._seeding import kmeans_plusplus as _kmeans_plusplus
 from mixfast.engine._seeding import random_rows as _random_rows
+from mixfast.engine._views import MOST_VIEWS
 from mixfast.families._centres import bind_centres
 from mixfast.families.family import is_sparse
 
@@ -136,9 +137,6 @@ METHODS = {"kmeans": True, "k-means++": True, "random": False, "random_from_data
 #: The name by which Gaussian mixtures begin at the best of several views of the rows: see `engine/_views.pyx`.
 AUTO = "auto"
 
-#: Starts that views of the rows give beside those of k-means, at most.
-N_VIEWS = 2
-
 #: The name of k-means||, which looks at rows in partitions, wherever these are: `estimators/_kmeans_parallel.py`.
 ELSEWHERE = "k-means||"
 
@@ -157,7 +155,7 @@ def kinds_of_starts(init_params, n_init):
     """What each start begins with, as a person reads it; empty where all begin with the same."""
     if not isinstance(init_params, str) or init_params != AUTO:
         return []
-    return ["k-means"] * n_init + [f"view {i + 1}" for i in range(N_VIEWS)]
+    return ["k-means"] * n_init + [f"view {i + 1}" for i in range(MOST_VIEWS)]
 
 
 def takes_single_rows(init_params):

@@ -31,6 +31,8 @@ cdef enum:
     # Up to so many columns are turned to principal axes, by d^3 operations some thirty times.
     MOST_COLUMNS = 16
 
+MOST_VIEWS = <int> N_VIEWS
+
 # Rows that are looked at: so many times the square root of rows times groups, that is, a hierarchy takes a share of the
 # time of k-means.
 cdef double ROWS_OF_ROOT = 1.2

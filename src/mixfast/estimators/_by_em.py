@@ -415,7 +415,7 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
             seeding_rows = seeding_rows_of(encoded.make_seeds(), X, sample_weight)
         seeding_rows, init_params = self._start_of(seeding_rows, X, sample_weight, init_params, found)
         seed = self._seed()
-        n_kept = (self.n_init + seeding.N_VIEWS) * layout.size
+        n_kept = (self.n_init + seeding.MOST_VIEWS) * layout.size
         takes_room = n_kept > max(MOST_KEPT, X.shape[0] * X.shape[1])
         if given is not None or takes_room or not self._is_free_to_start(X):
             init_params = seeding.settled(init_params)
