@@ -597,6 +597,31 @@ def test_a_weight_equals_repeating_the_row_and_0_leaving_it_out(expert, gate):
     assert_allclose(weighted.coef_, again.coef_, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:.*few rows", "ignore:.*spurious")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("expert", ["gaussian", "student_t"])
+def test_warm_starts_of_exact_fits_keep_the_least_variance_of_the_rows(expert, dtype):
+    """Or else variances shrink from one to the next, until log densities are not finite."""
+    n_spurious = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(6, 2)).astype(dtype)
+        y = X[:, 0] + rng.normal(size=6)
+        design = np.column_stack([np.ones(6), X]).astype(float)
+        least = 1e-12 * np.linalg.lstsq(design, y, rcond=None)[1][0] / 6
+        model = MixtureOfExperts(3, expert=expert, random_state=seed, warm_start=True).fit(X, y)
+        for _ in range(5):
+            model.fit(X, y)
+            assert np.isfinite(model.score(X, y))
+            is_spurious = bool(model.status_ & Status.SPURIOUS_COMPONENT)
+            n_spurious += is_spurious
+            if expert == "gaussian":
+                smallest = np.min(np.asarray(model.sigma_, float) ** 2)
+                assert smallest > (1 - 1e-6) * least
+                assert is_spurious == (smallest < 10 * least)
+    assert n_spurious > 15
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("gate", [None, "same"])
 @pytest.mark.parametrize("expert", EXPERTS)

@@ -16,7 +16,8 @@ NEW: the pass was made with all predictors 0; the M-step sets intercepts and the
 BEGUN: the pass was made with intercepts alone; the M-step makes the first step of Newton's method, which for quadratic
 log densities is least squares, and sets the floors.
 KNOWN: later steps of a start and all iterations of a fit.
-GIVEN: parameters without a frame, of a fitted model; the M-step makes a step, and moves the pivot to the mean.
+GIVEN: parameters without a frame, of a fitted model; the M-step makes a step, sets the floors, and moves the pivot to
+the mean.
 """
 
 from libc.float cimport DBL_MIN
@@ -771,30 +772,38 @@ cdef double share_of_steps(const family_t *f, const totals_t *totals, Py_ssize_t
 
 cdef double one_for_all(const family_t *f, const totals_t *totals, Py_ssize_t j, const params_t *own,
                         double *work) noexcept nogil:
-    """At stage BEGUN: the residual variance of one regression for all components together."""
+    """At stages BEGUN and GIVEN: the residual variance of one regression for all components together, from sums about
+    those of each. Of Student-t components rows have their weights."""
     cdef const experts_t *all = &context_of(f).experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t K = f.n_components, width = 1 + all.n_columns, k, a, b
     cdef double *matrix = work
     cdef double *right = matrix + width * width
     cdef double *scale = right + width
-    cdef double total = 0, mean = 0, loss = 0, shift, largest = 0, gain = 0
+    cdef double *mean = scale + width
+    cdef double total = 0, loss = 0, shift, moved, largest = 0, gain = 0
     cdef bint is_deficient = False
     cdef sums_t found
     memset(matrix, 0, (width * width + width) * sizeof(double))
+    memset(mean, 0, width * sizeof(double))
     for k in range(K):
         total += totals.counts[k]
-        mean += totals.counts[k] * own.intercepts[k * all.n_etas + response.first_eta]
-    mean /= total
+        for a in range(width):
+            mean[a] += totals.counts[k] * coefficient(own, all, response, k, 0, a)
+    for a in range(width):
+        mean[a] /= total
     for k in range(K):
         found = sums_at(f, totals.stats, k, j)
-        shift = own.intercepts[k * all.n_etas + response.first_eta] - mean
         largest = max(largest, fabs(own.intercepts[k * all.n_etas + response.first_eta]))
-        loss += found.sums[0] + shift * (2 * found.gradient[0] + shift * found.information[0])
+        loss += found.sums[0]
         for a in range(width):
-            right[a] += found.gradient[a] + shift * found.information[in_symmetric(a, 0)]
+            moved = 0
             for b in range(width):
+                shift = coefficient(own, all, response, k, 0, b) - mean[b]
+                moved += shift * information_at(found.information, width, 0, a, 0, b)
                 matrix[a * width + b] += information_at(found.information, width, 0, a, 0, b)
+            right[a] += found.gradient[a] + moved
+            loss += (coefficient(own, all, response, k, 0, a) - mean[a]) * (2 * found.gradient[a] + moved)
     if scaled_cholesky(width, matrix, scale, &is_deficient) == 0:
         for a in range(width):
             right[a] *= scale[a]
@@ -915,7 +924,7 @@ cdef int maximise(const family_t *f, const totals_t *totals, double *work, doubl
     for j in range(all.n_responses):
         response = &all.responses[j]
         m = response.n_etas
-        if own.stage[0] == BEGUN and kind_of(response).is_quadratic:
+        if own.stage[0] != KNOWN and kind_of(response).is_quadratic:
             own.floors[j] = LEAST_SHARE * one_for_all(f, totals, j, &own, work)
         found = find_steps(f, totals, j, &own, work)
         if found < 0:
