@@ -54,6 +54,16 @@ def client():
         yield client
 
 
+def test_a_warm_start_goes_on_from_the_model():
+    model = copy.deepcopy(ESTIMATOR).set_params(warm_start=True, max_iter=2).fit(X[:1000])
+    before = model.means_
+    there = mixfast.dask.fit(model, chunked())
+    assert_same_state(there, partitions.fit(model, HERE))
+    np.testing.assert_allclose(there.lower_bounds_[0], model.score(X), rtol=1e-11)
+    assert there.n_threads is None
+    assert model.means_ is before
+
+
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
 @pytest.mark.parametrize("estimator", [ESTIMATOR, BAYESIAN], ids=["likelihood", "Bayesian"])
 def test_schedulers_have_the_same_bits(scheduler, estimator):

@@ -26,6 +26,7 @@ from mixfast import (
 from mixfast._reference import seeding as reference
 from mixfast.estimators import _kmeans_parallel, _partitions
 from mixfast.estimators._drawn_rows import exponentials
+from mixfast.estimators._passes import CheckedPasses
 from mixfast.partitions import InMemory, Partition
 from mixfast.parts import Gaussian
 
@@ -52,8 +53,11 @@ def of_parts(X, weight=None, cuts=CUTS):
     )
 
 
-def first_rows(cuts):
-    return dict(enumerate(cuts[:-1]))
+def passes_over(source, estimator):
+    """As a fit has them, after the survey."""
+    passes = CheckedPasses(source)
+    passes(_partitions.SurveyRows(estimator))
+    return passes
 
 
 def seeds_for(estimator, X):
@@ -67,16 +71,16 @@ def seeds_for(estimator, X):
 def test_rounds_draw_the_rows_of_the_twin(cuts, dtype, is_weighted):
     rows, weight = X.astype(dtype), WEIGHT if is_weighted else np.ones(len(X))
     seeds = seeds_for(ESTIMATOR, rows)
-    source = of_parts(rows, weight if is_weighted else None, cuts)
-    found = _kmeans_parallel.candidates(source, seeds, first_rows(cuts), 3, 11)
+    passes = passes_over(of_parts(rows, weight if is_weighted else None, cuts), ESTIMATOR)
+    assert passes.first_rows() == dict(enumerate(cuts[:-1]))
+    found = _kmeans_parallel.candidates(passes, seeds, passes.first_rows(), 3, 11)
     whole = Partition(0, rows)
     numbers = [exponentials(whole, {0: 0}, 11, purpose)[0] for purpose in range(1, 2 + _kmeans_parallel.N_ROUNDS)]
     with np.errstate(divide="ignore"):
         places, wanted = reference.kmeans_parallel(rows.astype(np.float64), weight, 3, np.array(numbers), 6)
     assert len(places) == 31
     np.testing.assert_array_equal(found.X, rows[places])
-    weigh = _kmeans_parallel.WeighCentres(seeds)
-    weights = source.map_reduce(weigh, found.X.astype(np.float64), weigh.merge)
+    weights = passes(_kmeans_parallel.WeighCentres(seeds), found.X.astype(np.float64))
     np.testing.assert_allclose(weights, wanted, rtol=1e-12)
 
 
@@ -107,7 +111,7 @@ def test_clusters_of_few_rows_are_found_where_a_sample_has_none_of_them(monkeypa
 def test_strata_weigh_what_all_rows_do(size):
     """Clusters that are drawn from, and such that are there as a whole."""
     seeds = seeds_for(ESTIMATOR, X)
-    found = _kmeans_parallel.strata(of_parts(X, WEIGHT), seeds, first_rows(CUTS), 3, 0, 2, size)
+    found = _kmeans_parallel.strata(passes_over(of_parts(X, WEIGHT), ESTIMATOR), seeds, 3, 0, 2, size)
     weights = found.weights()
     np.testing.assert_allclose(np.bincount(found.labels, weights, minlength=3), found.weight, rtol=1e-12)
     np.testing.assert_allclose(weights.sum(), WEIGHT.sum(), rtol=1e-12)

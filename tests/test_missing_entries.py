@@ -22,6 +22,7 @@ from mixfast import (
     fit_many,
     fit_many_groups,
     load,
+    partitions,
     select,
 )
 from mixfast.families.gaussian import WITH_PRIOR
@@ -375,12 +376,16 @@ def test_relative_regularization_is_a_fit_to_standardised_entries(mixture):
     result = fit_many([X, X[:200]], mixture(2, regularization="relative", random_state=0))
     alone = mixture(2, regularization="relative", random_state=0).fit(X[:200])
     np.testing.assert_array_equal(result[1].means_, alone.means_)
+    without_first = X[50:51].copy()  # a part, of whose first column nothing is there
+    without_first[0, 0] = np.nan
     wants_all = "regularization='relative' with missing entries, NaN, wants all rows at once"
     for call in (
         lambda: mixture(2, **RELATIVE).design(X),
         lambda: mixture(2, **RELATIVE).fit(blocks(X)),
         lambda: mixture(2, **RELATIVE).partial_fit(X),
         lambda: model.statistics(X),
+        lambda: mixture(2, **RELATIVE).design(without_first),
+        lambda: partitions.fit(mixture(2, **RELATIVE), partitions.InMemory([X[:50], without_first, X[51:]])),
     ):
         with pytest.raises(ValueError, match=wants_all):
             call()

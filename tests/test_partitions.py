@@ -448,7 +448,7 @@ def test_all_rows_have_the_same_beside_their_values():
     X = ESTIMATORS["Poisson"].X
     with pytest.raises(ValueError, match="partition 1 have nothing beside their values, those of partition 0 exposure"):
         PoissonMixture(2).fit(InMemory([(X, None, {"exposure": 2.0}), X]))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'y': it takes X, sample_weight, exposure"):
+    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'y': .* is exposure, known"):
         PoissonMixture(2).fit(InMemory([(X, None, {"y": X[:, 0]})]))
 
 
@@ -660,16 +660,16 @@ def test_what_is_wrong_with_rows_is_said_of_their_partition():
 
 
 class Failing(InMemory):
-    """A source that, from the third look on, makes something else of the results of its partitions."""
+    """A source that, from some look on, makes something else of the results of its partitions."""
 
-    def __init__(self, parts, change):
+    def __init__(self, parts, change, first=3):
         super().__init__(parts)
-        self.change, self.n_looks = change, 0
+        self.change, self.n_looks, self.first = change, 0, first
 
     def map_reduce(self, task, state, merge):
         self.n_looks += 1
         results = [task(partition, state) for partition in self._partitions]
-        return partitions.merged(results if self.n_looks < 3 else self.change(results), merge)
+        return partitions.merged(results if self.n_looks < self.first else self.change(results), merge)
 
 
 @pytest.mark.parametrize(
@@ -685,8 +685,76 @@ class Failing(InMemory):
 )
 def test_partitions_that_are_lost_or_summed_twice_end_the_fit(estimator, change, said):
     parts = np.array_split(np.random.default_rng(0).normal(size=(400, 2)), 4)
-    with pytest.raises(RuntimeError, match=f"map_reduce of Failing summed {said} in a pass over 4 partitions"):
+    with pytest.raises(RuntimeError, match=f"Failing merged results of {said} in a pass over 4 partitions"):
         partitions.fit(estimator, Failing(parts, change))
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda own: own[1:], "partition 0 0 times"),
+        (lambda own: [*own, own[1]], "partition 1 2 times"),
+        (lambda own: own[::-1], "partition 2 after those of 3: give mixfast.partitions.merged"),
+    ],
+)
+def test_what_a_pass_lacks_is_said_whichever_it_is(change, said, first):
+    """The survey, the sample of the start, and the first iteration."""
+    parts = np.array_split(np.random.default_rng(0).normal(size=(400, 2)), 4)
+    with pytest.raises(RuntimeError, match=f"map_reduce of Failing merged results of {said}"):
+        partitions.fit(GaussianMixture(2, random_state=0), Failing(parts, change, first))
+
+
+def test_a_partition_that_the_survey_did_not_see_is_named():
+    class Late(InMemory):
+        n_looks = 0
+
+        def map_reduce(self, task, state, merge):
+            self.n_looks += 1
+            seen = self._partitions[: 3 if self.n_looks == 1 else 4]
+            return merged((task(partition, state) for partition in seen), merge)
+
+    parts = np.array_split(np.random.default_rng(0).normal(size=(400, 2)), 4)
+    for init_params in ("kmeans", "k-means||"):
+        with pytest.raises(ValueError, match="Partition 3: it was not there in the first pass"):
+            partitions.fit(GaussianMixture(2, init_params=init_params, random_state=0), Late(parts))
+
+
+class Changing(InMemory):
+    """A source whose partition 2 is another from some look on."""
+
+    def __init__(self, parts, changed, first):
+        super().__init__(parts)
+        self._changed, self._first, self._n_looks = Partition(2, *changed), first, 0
+
+    def map_reduce(self, task, state, merge):
+        self._n_looks += 1
+        if self._n_looks == self._first:
+            self._partitions[2] = self._changed
+        return super().map_reduce(task, state, merge)
+
+
+@pytest.mark.parametrize("first", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("n_rows", "weight", "said"),
+    [(99, 1, "99 rows of weight 99"), (100, 2, "100 rows of weight 200"), (0, 1, "0 rows of weight 0")],
+)
+def test_rows_that_change_between_passes_end_the_fit(first, n_rows, weight, said):
+    parts = [(own, np.ones(100)) for own in np.array_split(np.random.default_rng(0).normal(size=(400, 2)), 4)]
+    changed = parts[2][0][:n_rows], np.full(n_rows, weight)
+    wanted = f"map_reduce of Changing has {said} in partition 2, and had 100 rows of weight 100 in the first"
+    with pytest.raises(RuntimeError, match=wanted):
+        partitions.fit(GaussianMixture(2, random_state=0, max_iter=5, tol=0), Changing(parts, changed, first))
+
+
+def test_rows_of_a_partition_may_come_in_another_order():
+    rng = np.random.default_rng(0)
+    parts = [(own, rng.random(100)) for own in np.array_split(rng.normal(size=(400, 2)), 4)]
+    order = rng.permutation(100)
+    changed = parts[2][0][order], parts[2][1][order]
+    estimator = GaussianMixture(2, random_state=0, max_iter=5, tol=0)
+    there = partitions.fit(estimator, Changing(parts, changed, 3))
+    assert_near(there, partitions.fit(estimator, InMemory(parts)), 1e-11)
 
 
 class Numbered(InMemory):
@@ -706,7 +774,7 @@ class Silent(InMemory):
 
 def test_what_is_wrong_with_a_source_is_said():
     parts, estimator = np.array_split(np.random.default_rng(0).normal(size=(100, 2)), 2), GaussianMixture(2)
-    with pytest.raises(ValueError, match="several partitions with the number 0: a source numbers"):
+    with pytest.raises(RuntimeError, match=r"partition 0 2 times .*: a source numbers its partitions 0, 1, 2"):
         partitions.fit(estimator, Numbered(parts))
     with pytest.raises(TypeError, match=r"map_reduce of Silent should return what merge makes .*, got NoneType"):
         partitions.fit(estimator, Silent(parts))
@@ -749,6 +817,28 @@ def test_what_a_source_raises_comes_out_and_leaves_the_model():
     with pytest.raises(KeyboardInterrupt):
         model.fit(Breaks(parts_of(X)))
     assert model.means_ is before
+
+
+def warm_started():
+    """(a model that other parameters than a start's go on from, its rows)"""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(mean, size=(200, 1)) for mean in (0, 6, 12)])
+    given = {"weights": [0.5, 0.5], "means": [[9.0], [0.0]], "covariances": np.ones((2, 1, 1))}
+    return GaussianMixture.from_parameters(**given, warm_start=True, max_iter=2, tol=0, random_state=0), X
+
+
+def test_a_warm_start_goes_on_from_the_model_wherever_rows_are():
+    model, X = warm_started()
+    before, wanted = model.means_, copy.deepcopy(model).fit(X)
+    parts = [X[::2], X[1::2]]
+    there = partitions.fit(model, InMemory(parts))
+    np.testing.assert_allclose(there.lower_bounds_, wanted.lower_bounds_, rtol=1e-11)
+    assert_near(there, wanted, 1e-11)
+    assert model.means_ is before
+    model.set_params(n_components=3)
+    for fit in (lambda: partitions.fit(model, InMemory(parts)), lambda: copy.deepcopy(model).fit(X)):
+        with pytest.raises(ValueError, match="n_components is 3, and that fit had 2 components"):
+            fit()
 
 
 # ---- blocks ---------------------------------------------------------------------------------------------------------
@@ -1008,6 +1098,105 @@ def test_what_is_no_source_is_refused(tmp_path):
         GaussianMixture(2).fit(blocks(lambda: iter([])))
 
 
+def rows_of_passes(*passes):
+    """A function whose first call gives the first of these, and so on; then the last."""
+    left = [*passes]
+    return lambda: iter([left.pop(0) if len(left) > 1 else left[0]])
+
+
+OTHER = np.concatenate([ROWS[:64], ROWS[:1], ROWS[65:]])
+
+
+@pytest.mark.parametrize("n_before", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("changed", "row"), [(ROWS[:999], 960), (ROWS[:960], 960), (ROWS[:64], 64), (OTHER, 64), (ROWS[::-1], 0)]
+)
+def test_blocks_that_change_between_passes_end_the_fit(small_blocks, n_before, changed, row):
+    source = blocks(rows_of_passes(*[ROWS] * n_before, changed))
+    with pytest.raises(RuntimeError, match=f"other rows than the first, after row {row}: .* from a seed"):
+        GaussianMixture(2, random_state=0, max_iter=5, tol=0).fit(source)
+
+
+def test_tables_and_weights_that_change_are_seen(small_blocks):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(ROWS, columns=list("xyw")).assign(w=1.0)
+    for changed in (table.assign(w=2.0), table.assign(x=table["y"])):
+        source = blocks(rows_of_passes(table, table, changed), weight="w")
+        with pytest.raises(RuntimeError, match="other rows than the first, after row 0"):
+            GaussianMixture(2, random_state=0, max_iter=5, tol=0).fit(source)
+
+
+def test_another_fit_may_see_other_rows(small_blocks):
+    for reader in (blocks(lambda: iter([ROWS])), blocks(ROWS)):
+        GaussianMixture(2, random_state=0, max_iter=2).fit(reader)
+    kept = ROWS.copy()
+    source, estimator = blocks(kept), GaussianMixture(2, random_state=0, max_iter=3)
+    estimator.fit(source)
+    kept += 1
+    assert_same_state(clone(estimator).fit(source), clone(estimator).fit(blocks(kept.copy())))
+
+
+COUNTS = scipy.sparse.csr_array(np.random.default_rng(0).poisson(0.3, size=(500, 4)).astype(float))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        COUNTS,
+        scipy.sparse.csr_matrix(COUNTS),
+        COUNTS.tocsc(),
+        lambda: iter([COUNTS[:90], COUNTS[90:].tocoo()]),
+        [COUNTS[:90], COUNTS[90:]],
+    ],
+    ids=["array", "matrix", "columns", "function", "list"],
+)
+def test_sparse_rows_of_blocks(small_blocks, source):
+    estimator = PoissonMixture(2, random_state=0, max_iter=5, tol=0)
+    model = clone(estimator).fit(blocks(source))
+    assert_near(model, clone(estimator).fit(blocks(COUNTS.toarray())), 1e-12)
+    np.testing.assert_array_equal(blocks(source).map(model.predict), model.predict(COUNTS))
+
+
+def test_columns_of_sparse_rows_have_numbers(small_blocks):
+    rows = np.c_[COUNTS.toarray(), np.arange(500) % 3, np.arange(1, 501)]
+    estimator = PoissonMixture(2, random_state=0, max_iter=5, tol=0)
+    for told in ({"weight": 4, "exposure": -1}, {"weight": 4, "exposure": 5, "columns": [0, 3]}):
+        sparse = clone(estimator).fit(blocks(scipy.sparse.csr_array(rows), **told))
+        assert_near(sparse, clone(estimator).fit(blocks(rows, **told)), 1e-12)
+
+
+def test_several_arrays_or_tables_are_below_each_other(small_blocks):
+    pandas = pytest.importorskip("pandas")
+    estimator = GaussianMixture(2, random_state=0, max_iter=4, tol=0)
+    wanted = clone(estimator).fit(blocks(ROWS))
+    assert_same_state(clone(estimator).fit(blocks([ROWS[:7], ROWS[7:300], ROWS[300:]])), wanted)
+    tables = [pandas.DataFrame(part, columns=list("xyz")) for part in (ROWS[:7], ROWS[7:])]
+    model = clone(estimator).fit(blocks(tables))
+    assert model.feature_names_in_.tolist() == ["x", "y", "z"]
+    np.testing.assert_array_equal(model.means_, wanted.means_)
+    with pytest.raises(TypeError, match="a list of these"):
+        blocks([[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_blocks_say_what_they_are(tmp_path):
+    np.save(tmp_path / "a.npy", ROWS)
+    np.save(tmp_path / "b.npy", ROWS)
+    assert (
+        repr(blocks(ROWS, columns=[0, 1], weight=2)) == "blocks(ndarray of shape (1000, 3), columns=[0, 1], weight=2)"
+    )
+    assert repr(blocks([ROWS, ROWS])) == "blocks(2 of them, first ndarray of shape (1000, 3))"
+    assert repr(blocks(tmp_path / "a.npy", dtype="float32")) == f"blocks({str(tmp_path / 'a.npy')!r}, dtype='float32')"
+    assert repr(blocks(tmp_path)) == f"blocks(2 files from {str(tmp_path / 'a.npy')!r} on)"
+    assert repr(blocks(warm_started)) == "blocks(warm_started)"
+
+
+def test_what_rows_do_not_have_is_said_of_fit(small_blocks):
+    with pytest.raises(
+        TypeError, match=r"fit\(\) got .*'exposure': what rows of a GaussianMixture may have .* is known_"
+    ):
+        GaussianMixture(2).fit(blocks(ROWS, exposure=2))
+
+
 def test_predictions_block_by_block(small_blocks, tmp_path):
     model = GaussianMixture(2, random_state=0).fit(ROWS)
     rows = blocks(ROWS)
@@ -1233,6 +1422,21 @@ def test_sums_that_overflow_are_said_to_be_those_of_x():
         model.partial_fit(1e200 * X)
     with pytest.raises(ValueError, match=r"rows have the weight .*: scale sample_weight"):
         model.partial_fit(X, sample_weight=np.full(60, 1e308))
+
+
+def test_other_numbers_of_components_than_the_model_has_are_refused():
+    model = GaussianMixture(2, random_state=0).partial_fit(ROWS)
+    statistics = model.statistics(ROWS)
+    before = model.means_
+    model.set_params(n_components=3)
+    for step in (lambda: model.partial_fit(ROWS), lambda: model.update(statistics)):
+        with pytest.raises(ValueError, match="n_components is 3, and that fit had 2 components: fit again, or set the"):
+            step()
+    fitted = GaussianMixture(2, random_state=0).fit(ROWS).set_params(n_components=3)
+    with pytest.raises(ValueError, match="n_components is 3"):
+        fitted.partial_fit(ROWS)
+    assert model.means_ is before
+    model.set_params(n_components=2).partial_fit(ROWS)
 
 
 def test_bad_batches_leave_the_model():

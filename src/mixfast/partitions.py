@@ -10,6 +10,7 @@ pass to the next, may have a method `for_passes(n_threads)` that returns what a 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -87,6 +88,11 @@ def check_fits_elsewhere(estimator: object) -> None:
     raise TypeError(
         f"a {type(estimator).__name__} is not fitted to sums over rows alone, so its rows have to be here, in one array"
     )
+
+
+def to_be_fitted(estimator: Any) -> Any:
+    """A copy for a fit to rows elsewhere: with the model that the fit goes on from, where it does, else a clone."""
+    return copy.deepcopy(estimator) if estimator._goes_on() else clone(estimator)
 
 
 def merged(results: Iterable[Result], merge: Callable[[Sequence[Result]], Result]) -> Result:
@@ -233,7 +239,7 @@ def fit(
     Parameters
     ----------
     estimator : mixture by maximum likelihood, BayesianGaussianMixture or DirichletProcessMixture
-        Not changed.
+        Not changed. A fitted one with `warm_start=True` is gone on from, without a start.
     source : object with map_reduce(task, state, merge)
         See the module.
     checkpoint : path-like, default=None
@@ -260,7 +266,8 @@ def fit(
     TypeError
         For estimators that are not fitted to sums over rows: GSDMM. For what is no source.
     RuntimeError
-        Where a pass of the source did not sum each partition once.
+        Where a pass of the source did not look at each partition once, in the order of their numbers, or at other rows
+        than the first pass did: as many, of the same weight.
     ValueError
         For `algorithm="sampler"`. For rows that `fit` refuses: the message begins with the number of the partition. For
         a file that is no checkpoint, or that of another fit.
@@ -283,4 +290,4 @@ def fit(
             f"a list of parts, got {type(source).__name__}"
         )
     checkpoints = Checkpoints(checkpoint, check_whole("every", every), resume)
-    return clone(estimator)._fit_partitions(source, checkpoints, progress)
+    return to_be_fitted(estimator)._fit_partitions(source, checkpoints, progress)

@@ -112,6 +112,11 @@ def check_names(function, estimator, data):
             raise TypeError(
                 f"{function}() of a {type(estimator).__name__} needs {name} beside X, in the same form{formula}"
             )
+    check_no_others(function, estimator, data)
+
+
+def check_no_others(function, estimator, data):
+    """Raises TypeError where a function was given what it does not know of the rows of this estimator."""
     for name in data:
         if name not in estimator._row_data:
             known = ", ".join(estimator._row_data) or "nothing"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.base import clone
 
 from mixfast import partitions
 from mixfast.batches.fit_many import NoRowsError, fit_many_groups
@@ -21,7 +20,7 @@ EXAMPLE = 1000
 def fit(estimator: Any, source: partitions.Source, **options: Any) -> Any:
     """`mixfast.partitions.fit` where each task takes one thread, unless the estimator's `n_threads` says otherwise:
     engines have a task for each of their threads."""
-    fitted = partitions.fit(one_thread(clone(estimator)), source, **options)
+    fitted = partitions.fit(one_thread(partitions.to_be_fitted(estimator)), source, **options)
     return fitted.set_params(n_threads=estimator.n_threads)
 
 

@@ -115,9 +115,11 @@ class StandardUnits:
     _has_gaps = _is_of_parts = False
 
     def __init__(self, family, X, sample_weight):
+        there = ~np.isnan(X)
+        if not there.any(axis=0).all():  # of rows that are all here a fit has refused that
+            raise ValueError(NOT_IN_PARTS)
         with np.errstate(over="ignore", invalid="ignore"):
             self._set(family, *_moments_of(X, sample_weight))
-            there = ~np.isnan(X)
             if not there.all():  # a row has the units of its entries
                 self._has_gaps = True
                 self.log_volume = float(np.average(there, axis=0, weights=sample_weight) @ np.log(self._unit))

@@ -497,12 +497,25 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
             clone(self)._read_rows(X, ensure_min_samples=2)  # raises what is wrong whatever was fitted before
             raise _warm_start_error(error) from None
 
+    def _check_goes_on(self):
+        try:
+            self._check_structure()
+            self._check_number_fitted()
+        except ValueError as error:
+            raise _warm_start_error(error) from None
+
+    def _check_number_fitted(self):
+        if len(self.weights_) != self._n_weights():
+            noise = ", with that of noise" if self._n_weights() != self.n_components else ""
+            raise ValueError(
+                f"n_components is {self.n_components}, and that fit had {len(self.weights_)} components{noise}"
+            )
+
     def _warm_state(self, layout, units):
         """The fitted parameters, to go on from."""
         try:
+            self._check_number_fitted()
             weights, params = self._packed_state(layout)
-            if len(self.weights_) != self._n_weights():
-                raise ValueError(f"there are {len(self.weights_)} fitted components")
         except ValueError as error:
             raise _warm_start_error(error) from None
         return weights, layout.pack(units.enter(layout.view(params)))

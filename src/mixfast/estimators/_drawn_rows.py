@@ -27,18 +27,6 @@ class Sample(NamedTuple):
         return Sample(self.keys[order], take(self.X, order), self.sample_weight[order], data)
 
 
-def named(task):
-    """Says of errors which partition they are of."""
-
-    def named_task(self, partition, state):
-        try:
-            return task(self, partition, state)
-        except ValueError as error:
-            raise ValueError(f"Partition {partition.number}: {error}") from None
-
-    return named_task
-
-
 def gathered(estimator, partition):
     """The partition with row data in arrays and tables, which can be indexed by row."""
     return partition._replace(row_data=estimator._gathered_data(dict(partition.row_data)))
@@ -48,6 +36,10 @@ def exponentials(partition, first_rows, seed, purpose=0):
     """(keys, weights) of the rows of a partition. A key is an exponential number of rate weight, infinite for rows of
     weight 0. It follows from the seed, the purpose and the row's number among all rows; first_rows has the number of
     the first row of each partition."""
+    if partition.number not in first_rows:
+        raise ValueError(
+            "it was not there in the first pass over the rows: map_reduce should look at the same partitions in each"
+        )
     first, n = first_rows[partition.number], int(_num_samples(partition.X))
     generator = np.random.Philox(key=seed | purpose << 64)
     generator.advance(first // 4)  # a step of the counter is four numbers

@@ -27,11 +27,11 @@ from mixfast.estimators._drawn_rows import (
     exponentials,
     gathered,
     merged_samples,
-    named,
     sample_at,
     taken,
     weights_of,
 )
+from mixfast.estimators._passes import Task
 from mixfast.row_data import of_family, rows_with, separated
 
 #: Rounds, and rows that each draws for a cluster: what Bahmani et al. found as good as more of either.
@@ -99,7 +99,7 @@ def square_distances(rows, centres, labels):
 
 
 @dataclass(frozen=True)
-class DrawFar:
+class DrawFar(Task):
     """A task: of a partition the rows with the smallest keys, exponential numbers over weight times square distance to
     the nearest centre. State: first rows, and centres (n_centres, n_columns) or None."""
 
@@ -108,8 +108,7 @@ class DrawFar:
     purpose: int
     size: int
 
-    @named
-    def __call__(self, partition, state):
+    def look(self, partition, state):
         first_rows, centres = state
         partition = gathered(self.seeds.estimator, partition)
         keys, weight = exponentials(partition, first_rows, self.seed, self.purpose)
@@ -119,25 +118,25 @@ class DrawFar:
             keys[counted] /= np.maximum(square_distances(rows, centres, labels), NO_DISTANCE)
         return drawn(partition, keys, weight, self.size)
 
-    def merge(self, samples):
+    def join(self, samples):
         return merged_samples(samples, self.size)
 
 
 @dataclass(frozen=True)
-class WeighCentres:
+class WeighCentres(Task):
     """A task: the weight of the rows that are nearest to each of the centres."""
 
     seeds: Seeds
 
-    @named
-    def __call__(self, partition, centres):
+    def look(self, partition, centres):
         partition = gathered(self.seeds.estimator, partition)
         weight = weights_of(partition)
         counted = np.flatnonzero(weight > 0)
         _, labels = self.seeds.nearest(partition, counted, centres)
         return np.bincount(labels, weight[counted], minlength=len(centres))
 
-    def merge(self, weights):
+    @staticmethod
+    def join(weights):
         return np.sum(weights, axis=0)
 
 
@@ -165,7 +164,7 @@ class Strata(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DrawStrata:
+class DrawStrata(Task):
     """A task: of each cluster, the rows nearest to a centre, those with the smallest keys. State: first rows,
     centres."""
 
@@ -173,8 +172,7 @@ class DrawStrata:
     seed: int
     size: int  # of each cluster
 
-    @named
-    def __call__(self, partition, state):
+    def look(self, partition, state):
         first_rows, centres = state
         partition = gathered(self.seeds.estimator, partition)
         keys, weight = exponentials(partition, first_rows, self.seed, STRATA)
@@ -191,7 +189,7 @@ class DrawStrata:
             np.bincount(labels, minlength=n_clusters),
         )
 
-    def merge(self, strata):
+    def join(self, strata):
         labels = np.concatenate([own.labels for own in strata])
         order = np.sort(smallest_of_each(np.concatenate([own.sample.keys for own in strata]), labels, self.size))
         sample = merged_samples([own.sample for own in strata], None)
@@ -210,14 +208,13 @@ def smallest_of_each(keys, labels, size):
     return order[np.arange(len(order)) - first < size]
 
 
-def candidates(source, seeds, first_rows, n_clusters, seed):
+def candidates(passes, seeds, first_rows, n_clusters, seed):
     """`Sample` of the rows that rounds draw; some may be the same row, or equal ones."""
-    task = DrawFar(seeds, seed, FIRST, 1)
-    sample = source.map_reduce(task, (first_rows, None), task.merge)
+    sample = passes(DrawFar(seeds, seed, FIRST, 1), (first_rows, None))
     for number in range(N_ROUNDS):
         task = DrawFar(seeds, seed, ROUNDS + number, ROWS_PER_CLUSTER * n_clusters)
         state = first_rows, dense(seeds.of(sample.X, sample.row_data))
-        sample = merged_samples([sample, source.map_reduce(task, state, task.merge)], None)
+        sample = merged_samples([sample, passes(task, state)], None)
     return sample
 
 
@@ -225,13 +222,13 @@ def dense(rows):
     return np.ascontiguousarray(rows.toarray() if scipy.sparse.issparse(rows) else rows, dtype=np.float64)
 
 
-def strata(source, seeds, first_rows, n_clusters, seed, n_init, size):
+def strata(passes, seeds, n_clusters, seed, n_init, size):
     """`Strata` of the clusters that k-means|| finds, at most `size` rows in all. None where there are fewer rows that
     differ than clusters: then no rounds are needed to find them."""
-    sample = candidates(source, seeds, first_rows, n_clusters, seed)
+    first_rows = passes.first_rows()
+    sample = candidates(passes, seeds, first_rows, n_clusters, seed)
     rows = seeds.of(sample.X, sample.row_data)
-    weigh = WeighCentres(seeds)
-    weight = source.map_reduce(weigh, dense(rows), weigh.merge)
+    weight = passes(WeighCentres(seeds), dense(rows))
     if np.count_nonzero(weight) < n_clusters:
         return None
     n_threads = resolve_threads(seeds.estimator.n_threads)
@@ -239,5 +236,4 @@ def strata(source, seeds, first_rows, n_clusters, seed, n_init, size):
     rows = Rows(np.ascontiguousarray(rows[chosen]) if not scipy.sparse.issparse(rows) else rows[chosen], weight[chosen])
     found = [seeding.kmeans(rows, n_clusters, seed, start, n_threads) for start in range(n_init)]
     best = min(found, key=lambda result: result.distortion)
-    draw = DrawStrata(seeds, seed, max(size // n_clusters, 1))
-    return source.map_reduce(draw, (first_rows, best.centres), draw.merge)
+    return passes(DrawStrata(seeds, seed, max(size // n_clusters, 1)), (first_rows, best.centres))

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import math
 import warnings
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,11 +19,12 @@ from mixfast.checkpoints import NOWHERE, Course
 from mixfast.design import Design
 from mixfast.engine._fit import Fit
 from mixfast.estimators._density import fitting
-from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, named, taken, weights_of
+from mixfast.estimators._drawn_rows import drawn, exponentials, gathered, merged_samples, taken, weights_of
 from mixfast.estimators._kmeans_parallel import Seeds, strata
+from mixfast.estimators._passes import CheckedPasses, Task
 from mixfast.partitions import for_passes
 from mixfast.progress import Bar
-from mixfast.row_data import OF_COMPONENTS, Responses, form_of
+from mixfast.row_data import OF_COMPONENTS, Responses, check_no_others, form_of
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
@@ -83,8 +83,6 @@ class Survey(NamedTuple):
     """What is known of rows before they are summed.
 
     design : Design
-    n_rows : dict of int to int
-        By the number of the partition, rows of weight 0 too: they have places among all.
     least : float
         The smallest weight above zero.
     columns : Columns
@@ -96,7 +94,6 @@ class Survey(NamedTuple):
     """
 
     design: Design
-    n_rows: dict[int, int]
     least: float
     columns: Columns
     first_rows: dict[int, str]
@@ -181,13 +178,13 @@ def _text(row):
 
 
 @dataclass(frozen=True)
-class SurveyRows:
+class SurveyRows(Task):
     """A task: the survey of a partition."""
 
     estimator: Any
 
-    @named
-    def __call__(self, partition, state):
+    def look(self, partition, state):
+        check_no_others("fit", self.estimator, partition.row_data)
         number, X, sample_weight, row_data = partition = gathered(self.estimator, partition)
         self.estimator._check_for_statistics(row_data)
         design = self.estimator.design(X, sample_weight=sample_weight, **row_data)
@@ -199,20 +196,17 @@ class SurveyRows:
         X = adopted(X)
         columns = Columns(number, n_rows, int(np.shape(X)[1]), names_of(X), {"X": form_of(X)} | forms)
         first, least = {number: _said(_first_rows(partition))}, float(positive.min(initial=math.inf))
-        two_rows = _two_rows(partition)
-        return Survey(design, {number: n_rows}, least, columns, first, two_rows)
+        return Survey(design, least, columns, first, _two_rows(partition))
+
+    @staticmethod
+    def join(surveys):
+        return joined_surveys(surveys)
 
 
 def joined_surveys(surveys):
     columns = next((survey.columns for survey in surveys if survey.columns.n_rows), surveys[0].columns)
-    design, n_rows, first_rows = None, {}, {}
+    design, first_rows = None, {}
     for survey in surveys:
-        again = n_rows.keys() & survey.n_rows.keys()
-        if again:
-            raise ValueError(
-                f"there are several partitions with the number {min(again)}: a source numbers its partitions 0, 1, 2 "
-                "and so on, each once"
-            )
         survey.columns.check_like(columns)
         if survey.columns.n_rows:
             columns = columns.with_forms_of(survey.columns)
@@ -220,12 +214,11 @@ def joined_surveys(surveys):
             design = survey.design if design is None else design + survey.design
         except ValueError as error:
             raise ValueError(f"Partition {survey.columns.number} and those before it: {error}") from None
-        n_rows |= survey.n_rows
         first_rows |= survey.first_rows
     least, two_rows = min(survey.least for survey in surveys), [row for survey in surveys for row in survey.two_rows]
     others = [row for row in two_rows if row != two_rows[0]]
     two_rows = [two_rows[0], others[0]] if others else two_rows[:2]
-    return Survey(design, n_rows, least, columns, first_rows, two_rows)
+    return Survey(design, least, columns, first_rows, two_rows)
 
 
 def _called(names):
@@ -233,77 +226,38 @@ def _called(names):
 
 
 @dataclass(frozen=True)
-class SampleRows:
+class SampleRows(Task):
     """A task: the rows of a partition with the smallest keys, a sample by weight."""
 
     estimator: Any
     seed: int
     size: int
 
-    @named
-    def __call__(self, partition, first_rows):
+    def look(self, partition, first_rows):
         # what is drawn by its weight counts once; where all rows are drawn, as it weighs
         partition = gathered(self.estimator, partition)
         keys, weight = exponentials(partition, first_rows, self.seed)
         return drawn(partition, keys, weight, self.size)
 
-    def merge(self, samples):
+    def join(self, samples):
         return merged_samples(samples, self.size)
 
 
-class Summed(NamedTuple):
-    """The sums of some partitions.
-
-    numbers : tuple of int
-        Of these partitions, each as often as it was summed.
-    statistics : Statistics
-    """
-
-    numbers: tuple[int, ...]
-    statistics: Statistics
-
-
-def joined_sums(parts):
-    numbers = tuple(number for part in parts for number in part.numbers)
-    return Summed(numbers, Statistics.sum([part.statistics for part in parts]))
-
-
-def sums_of_all(source, task, state, survey):
-    """The statistics of all rows at a state. Raises RuntimeError where a pass did not sum each partition once: the fit
-    would go on, to something else."""
-    found = _made_by_merge(source, source.map_reduce(task, state, joined_sums), Summed)
-    times = Counter(found.numbers)
-    if times != dict.fromkeys(survey.n_rows, 1):
-        number = min(number for number in times.keys() | survey.n_rows if times[number] != (number in survey.n_rows))
-        raise RuntimeError(
-            f"map_reduce of {type(source).__name__} summed partition {number} {times[number]} times in a pass over "
-            f"{len(survey.n_rows)} partitions: it should merge what the task makes of each partition once, and of "
-            "those that were there at first"
-        )
-    return found.statistics
-
-
-def _made_by_merge(source, found, kind):
-    if not isinstance(found, kind):
-        raise TypeError(
-            f"map_reduce of {type(source).__name__} should return what merge makes of the results of its partitions, "
-            f"got {type(found).__name__}"
-        )
-    return found
-
-
 @dataclass(frozen=True)
-class SumRows:
-    """A task: the statistics of a partition at a state, `Summed`."""
+class SumRows(Task):
+    """A task: the statistics of a partition at a state."""
 
     estimator: Any
     design: Design
 
-    @named
-    def __call__(self, partition, state):
-        number, X, sample_weight, row_data = partition
+    def look(self, partition, state):
+        _, X, sample_weight, row_data = partition
         with config_context(assume_finite=True):  # the survey has looked: 6 of 36 ns a row of 16 columns, diagonal, K=8
-            return Summed((number,), self.estimator._statistics_at(X, sample_weight, self.design, row_data, state))
+            return self.estimator._statistics_at(X, sample_weight, self.design, row_data, state)
+
+    @staticmethod
+    def join(parts):
+        return Statistics.sum(parts)
 
 
 class FromPartitions:
@@ -329,6 +283,10 @@ class FromPartitions:
         """Whether a fit begins where the last one stopped."""
         return False
 
+    def _check_goes_on(self):
+        """Raise ValueError where the fitted model is none that a fit by the parameters of the constructor goes on
+        from."""
+
     def _in_order(self, course):
         """Where a converged `Course` goes on, in which components have changed places; itself where it does not."""
         return course
@@ -346,43 +304,40 @@ class FromPartitions:
         """`fit` to the rows of a source."""
         self._check_start_elsewhere()
         self._check_for_parts()
-        source, seed = for_passes(source, self.n_threads), self._seed()
-        survey = _made_by_merge(source, source.map_reduce(SurveyRows(self), None, joined_surveys), Survey)
+        passes, seed = CheckedPasses(for_passes(source, self.n_threads)), self._seed()
+        survey = passes(SurveyRows(self))
         if not survey.design.n_rows:
             raise ValueError(
-                f"all partitions together, {len(survey.n_rows)}, have {sum(survey.n_rows.values())} rows, none of them "
+                f"all partitions together, {passes.n_partitions}, have {passes.n_rows} rows, none of them "
                 "of positive weight, and a fit needs some: look at what the source reads"
             )
-        model = self._begun_on_sample(source, survey, seed)
+        model = self._begun_on_sample(passes, survey, seed)
         if self.max_iter:
             model._learn_of_all(survey.design)
-            model._iterated(source, survey, checkpoints, progress)
+            model._iterated(passes, survey, checkpoints, progress)
         self._take_up(model)
         return self
 
-    def _begun_on_sample(self, source, survey, seed):
+    def _begun_on_sample(self, passes, survey, seed):
         """A fitted model to begin at."""
         if self._goes_on():
+            self._check_goes_on()
             return copy.copy(self)
-        numbers = sorted(survey.n_rows)
-        ends = np.cumsum([survey.n_rows[number] for number in numbers])
-        first_rows = {number: int(end) - survey.n_rows[number] for number, end in zip(numbers, ends, strict=True)}
         if self._begins_by_clusters():
-            model = self._begun_by_clusters(source, survey, first_rows, seed)
+            model = self._begun_by_clusters(passes, survey, seed)
             if model is not None:
                 return model
-        sampler = SampleRows(self, seed, SAMPLE)
-        sample = source.map_reduce(sampler, first_rows, sampler.merge)
+        sample = passes(SampleRows(self, seed, SAMPLE), passes.first_rows())
         is_whole = survey.design.n_rows <= SAMPLE
         weighs = is_whole and not np.all(sample.sample_weight == 1)
         weight = sample.sample_weight if weighs else None
         return self._fitted_start(survey, sample, weight)
 
-    def _begun_by_clusters(self, source, survey, first_rows, seed):
+    def _begun_by_clusters(self, passes, survey, seed):
         """`_begun_on_sample` of rows of each cluster that k-means|| finds in all rows; None where these are too few."""
         self._check_begins_by_clusters()
         seeds = Seeds(self.with_design(survey.design), survey.design)
-        found = strata(source, seeds, first_rows, self.n_components, seed, self.n_init, SAMPLE)
+        found = strata(passes, seeds, self.n_components, seed, self.n_init, SAMPLE)
         if found is None or not np.all(found.n_rows):
             return None
         return self._fitted_start(survey, found.sample, found.weights(), found.labels)
@@ -403,7 +358,7 @@ class FromPartitions:
         vars(self).update(other.get_params(deep=False))
         self._take_names_of_all(other)
 
-    def _iterated(self, source, survey, checkpoints, progress):
+    def _iterated(self, passes, survey, checkpoints, progress):
         """EM over all rows, from this model on."""
         total_weight, least = survey.design.weight, survey.least
         task, dtype = SumRows(copy.copy(self), survey.design), self._dtype_of_results(survey.design.dtype)
@@ -411,7 +366,7 @@ class FromPartitions:
         layout = encoded.family.params_layout(len(self.weights_), self._n_fitted_features())
 
         def gather(weights, params):
-            statistics = sums_of_all(source, task, (weights, params), survey)
+            statistics = passes(task, (weights, params))
             if report:
                 report(course.n_passes + em.n_passes, 0)
             return self._as_gathered(encoded, units, statistics)

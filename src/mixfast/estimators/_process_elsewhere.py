@@ -10,7 +10,7 @@ from mixfast._threads import resolve_threads
 from mixfast.engine._fit import Fit
 from mixfast.estimators._conjugate import MomentsElsewhere, column_means, common_of, is_finite
 from mixfast.estimators._given import without_iterations
-from mixfast.estimators._partitions import SumRows, sums_of_all
+from mixfast.estimators._partitions import SumRows
 from mixfast.merges_elsewhere import MergesElsewhere, SummedProblem
 from mixfast.moves import Pieces, State
 from mixfast.scatter import Scatter
@@ -74,12 +74,12 @@ class ProcessElsewhere:
         params = pieces.take(course.params, n_components, order)
         return course._replace(weights=numbers, params=params, converged=False)
 
-    def _iterated(self, source, survey, checkpoints, progress):
-        super()._iterated(source, survey, checkpoints, progress)
+    def _iterated(self, passes, survey, checkpoints, progress):
+        super()._iterated(passes, survey, checkpoints, progress)
         if self.converged_ and "merge" in self.moves and len(self.counts_) > 1 and self.n_iter_ < self.max_iter:
-            self._merge_over(source, survey)
+            self._merge_over(passes, survey)
 
-    def _merge_over(self, source, survey):
+    def _merge_over(self, passes, survey):
         """Merges that sums over all rows promise, from where iterations have converged."""
         encoded, units, _ = self._engine_of_design(survey.design, np.dtype(np.float64))
         n_features, proportions = self._n_fitted_features(), self._proportions()
@@ -87,7 +87,7 @@ class ProcessElsewhere:
         def gather(numbers, params):
             model = copy.copy(self)
             model._finish(without_iterations(numbers, params), None, None)
-            statistics = sums_of_all(source, SumRows(model, survey.design), (numbers, params), survey)
+            statistics = passes(SumRows(model, survey.design), (numbers, params))
             return model._as_gathered(encoded, units, statistics)
 
         problem = SummedProblem(

@@ -93,6 +93,9 @@ class FromStatistics:
         """Raise ValueError if a fit has to have all rows at once."""
         self._check_sees_all_rows()
 
+    def _check_number_fitted(self):
+        """Raise ValueError where the fitted model has another number of components than the constructor says."""
+
     def _check_names_of_all(self):
         """Raise ValueError where names of all rows are not enough for a fit."""
 
@@ -299,7 +302,7 @@ class FromStatistics:
             For statistics at other parameters, of another family or of no rows, and where parameters would not be
             finite. The model is then what it was.
         """
-        self._check_ready()
+        self._check_ready_for_m_step()
         self._check_statistics(statistics)
         if not statistics.weight > 0:
             raise ValueError("these are statistics of no rows: there is nothing to make an M-step of")
@@ -368,6 +371,14 @@ class FromStatistics:
         return statistics._replaced(sums=self._sums(encoded, record), parameters=model._digest())
 
     # ---- how ----
+
+    def _check_ready_for_m_step(self):
+        """Raises where there is no model, or it is not what the parameters say."""
+        self._check_ready()
+        try:
+            self._check_number_fitted()
+        except ValueError as error:
+            raise ValueError(f"{error}: fit again, or set the parameter back") from None
 
     def _structure(self):
         return {

@@ -68,8 +68,9 @@ class FromStreams:
         Raises
         ------
         ValueError
-            For rows that `fit` refuses, for families of your own without `recentre`, and where columns have missing
-            entries, or values, of which the first batch had none, or are float64 where those of the first were float32.
+            For rows that `fit` refuses, for families of your own without `recentre`, where columns have missing
+            entries, or values, of which the first batch had none, or are float64 where those of the first were float32,
+            and where parameters were set that the fitted model does not have, `n_components` among them.
         """
         if is_source(X):
             raise TypeError("partial_fit takes one batch of rows: call fit for rows in blocks or partitions")
@@ -82,6 +83,7 @@ class FromStreams:
             if not hasattr(self, "converged_"):
                 self._check_for_parts()
                 self.fit(X, y, sample_weight=sample_weight, **row_data)
+            self._check_ready_for_m_step()
             row_data = self._with_targets(y, row_data)
             design = self._design_of_stream(X, sample_weight, row_data)
             if design is not None and not design._weight > 0:  # nothing is learned of no rows, by a fitted model
@@ -91,6 +93,7 @@ class FromStreams:
                 return self
             self._stream = Stream(copy.copy(self), design, total, total.weight, 0)
             return self
+        self._check_ready_for_m_step()
         row_data = self._with_targets(y, row_data)
         new = self.statistics(X, sample_weight=sample_weight, design=stream.design, **row_data)
         if not new.weight > 0:
