@@ -349,7 +349,10 @@ WRONG = {
         ([X3[0], X3[0][:20]], GaussianMixture()), {"sample_weight": [np.ones(20), np.ones(30)]}, r"sample_weight\[0\]"
     ),
     "weights in a wrong order": (
-        (X3, GaussianMixture()), {"sample_weight": np.ones((30, 4))}, r"sample_weight\[0\] does not: 30 problems"
+        (X3, GaussianMixture()), {"sample_weight": np.ones((30, 4))}, "there are 4 problems, and 30 arrays"
+    ),
+    "weights of some problems": (
+        ([X3[0], X3[0]], GaussianMixture()), {"sample_weight": [None, np.ones(30)]}, r"sample_weight\[0\] .* got None"
     ),
     "n_components that is no number": ((X3, GaussianMixture()), {"n_components": 2.5}, "n_components.*2.5"),
     "n_components of words": ((X3, GaussianMixture()), {"n_components": "2"}, "n_components='2' should be a number"),

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimators_table import ESTIMATORS, REALS, every_by_em, every_likelihood
 from scipy.special import logsumexp
@@ -22,6 +23,7 @@ from mixfast import (
     StudentTMixture,
     bootstrap_lrt,
     fit_many,
+    fit_many_columns,
     fit_many_groups,
     select,
 )
@@ -204,13 +206,59 @@ def test_batches_have_the_bits_of_fits_alone(name):
         assert_same(own, other)
 
 
-def test_a_grid_of_a_batch_wants_enough_components():
-    with pytest.raises(ValueError, match="known_labels is 1 in row 1"):
-        fit_many([REALS, REALS], GaussianMixture(), n_components=[1, 2], known_labels=[np.arange(60) % 2] * 2)
-    result = fit_many(
-        [REALS], GaussianMixture(random_state=0), n_components=[2, 3], known_labels=[np.arange(60) % 2], keep="all"
-    )
-    assert [model[0].n_components for model in result.models] == [2, 3]
+@pytest.mark.parametrize("criterion", ["bic", "heldout"])
+@pytest.mark.parametrize("options", [{}, {"regularization": "relative"}], ids=["compiled", "one by one"])
+def test_a_grid_of_a_batch_passes_over_models_of_too_few_components(options, criterion):
+    """As `select` does. What problems know is their own: a model that one cannot have another may."""
+    known, unknown = np.arange(60) % 2, np.full(60, -1)
+    estimator, grid = GaussianMixture(random_state=0, **options), {"n_components": [1, 2, 3], "criterion": criterion}
+    alone = select(REALS, estimator, n_components=[1, 2, 3], known_labels=known).best_params_
+    result = fit_many([REALS, REALS, REALS], estimator, **grid, known_labels=[known, unknown, known], keep="all")
+    assert alone == {"n_components": 2}
+    assert result.n_components[[0, 2]].tolist() == [2, 2]
+    assert np.isnan(result.criteria).tolist() == [[True, False, False], [False] * 3, [True, False, False]]
+    assert (result.models[0].status == Status.OUT_OF_DOMAIN).tolist() == [True, False, True]
+    for model in result.models[1:]:
+        others = fit_many([REALS, REALS, REALS], model.candidates[0], known_labels=[known, unknown, known])
+        np.testing.assert_array_equal(others.lower_bound, model.lower_bound)
+    sets = np.eye(2, dtype=bool)[known]
+    of_sets = fit_many([REALS] * 2, estimator, **grid, known_labels=[sets] * 2)
+    np.testing.assert_array_equal(np.isnan(of_sets.criteria), [[True, False, True]] * 2)
+    for own in of_sets.predict_proba([REALS] * 2, known_labels=[sets] * 2):
+        np.testing.assert_array_equal(own, sets)
+
+
+def test_labels_beyond_all_models_are_said_in_statuses_unless_all_problems_have_some():
+    known, beyond = np.arange(60) % 2, np.arange(60) % 3
+    result = fit_many([REALS, REALS], GaussianMixture(2, random_state=0), known_labels=[known, beyond])
+    assert result.status[1] == Status.OUT_OF_DOMAIN
+    assert_same(result[0], GaussianMixture(2, random_state=0).fit(REALS, known_labels=known))
+    with pytest.raises(ValueError, match=r"problem 0: known_labels is 2 in row 2, and components have the numbers 0"):
+        result.predict([REALS, REALS], known_labels=[beyond, known])
+    for grid in ([2], [1, 2]):
+        with pytest.raises(ValueError, match=r"known_labels is 2 in row 2"):
+            fit_many([REALS, REALS], GaussianMixture(), n_components=grid, known_labels=[beyond] * 2)
+    with pytest.raises(ValueError, match=r"known_labels says of 3 components"):
+        fit_many([REALS], GaussianMixture(2), known_labels=[np.ones((60, 3), bool)])
+
+
+def test_batches_refuse_to_number_components_anew_as_single_fits_do():
+    known, by = np.arange(60) % 2, np.repeat([0, 1], 30)
+    told = "canonical_order=True numbers components anew, and {} has their numbers"
+    ordered = GaussianMixture(2, canonical_order=True)
+    table = pd.DataFrame({"by": by, "x": REALS[:, 0], "known": known})
+    calls = [
+        lambda: fit_many([REALS], ordered, known_labels=[known]),
+        lambda: fit_many_columns(REALS, ordered, known_labels=known),
+        lambda: fit_many_groups(table, ordered, by="by", columns=["x"], known_labels="known"),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=told.format("known_labels")):
+            call()
+    held = GaussianMixture(2, canonical_order=True, hold={"means": np.zeros((2, 3))})
+    with pytest.raises(ValueError, match=told.format("hold")):
+        fit_many([REALS], held)
+    assert fit_many([REALS], ordered, known_labels=None).has_parameters.all()
 
 
 @every_by_em

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_experts_reference import model_of
 
-from mixfast import MixtureOfExperts, Status, fit_many, fit_many_groups, load
+from mixfast import MixtureOfExperts, Status, fit_many, fit_many_columns, fit_many_groups, load
 from mixfast._reference.experts import em, experts
 from mixfast._reference.experts import gate as gates
 
@@ -564,6 +564,42 @@ def test_groups_of_a_table_are_fitted_one_by_one():
     assert result.names == ["s", "t"]
     alone = clone(estimator).fit(table.loc[table.site == "t", ["a", "b"]], table.counts[table.site == "t"])
     assert_same_fit(result[1], alone)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_gate_of_one_column_is_read_in_every_form_of_a_batch(tmp_path):
+    rng = np.random.default_rng(0)
+    Xs, ys = map(list, zip(*(two_lines(rng, n) for n in (60, 70)), strict=True))
+    gates = [X[:, 1] for X in Xs]
+    estimator = MixtureOfExperts(2, gate="gate_X", random_state=0, n_init=2)
+    alone = [clone(estimator).fit(X[:, :1], y, gate_X=z[:, np.newaxis]) for X, y, z in zip(Xs, ys, gates, strict=True)]
+    rows, offsets = np.concatenate(Xs), [0, 60, 130]
+    table = pd.DataFrame(rows, columns=["x", "z"]).assign(y=np.concatenate(ys), site=np.repeat(["s", "t"], [60, 70]))
+    narrow = [X[:, :1] for X in Xs]
+    results = [
+        fit_many(narrow, estimator, y=ys, gate_X=gates),
+        fit_many(narrow, estimator, y=ys, gate_X=[z[:, np.newaxis] for z in gates]),
+        fit_many((rows[:, :1], offsets), estimator, y=np.concatenate(ys), gate_X=rows[:, 1]),
+        fit_many((rows[:, :1], offsets), estimator, y=np.concatenate(ys), gate_X=rows[:, 1:]),
+        *(fit_many_groups(table, estimator, by="site", columns=["x"], y="y", gate_X=gate) for gate in ("z", ["z"])),
+    ]
+    for result in results:
+        for own, wanted in zip(result, alone, strict=True):
+            for name in ("coef_", "gate_coef_", "gate_intercept_", "weights_", "lower_bound_"):
+                assert same_bits(getattr(own, name), getattr(wanted, name)), name
+        assert same_bits(result.score_samples(narrow, y=ys, gate_X=gates)[0], alone[0].score_samples(
+            narrow[0], ys[0], gate_X=gates[0][:, np.newaxis]))  # fmt: skip
+    of_columns = fit_many_columns(table[["x"]].iloc[:60], estimator, y=ys[0], gate_X=gates[0])
+    assert same_bits(of_columns[0].gate_coef_, alone[0].gate_coef_)
+
+
+@pytest.mark.parametrize("gate", [None, "same", "gate_X", [1]], ids=str)
+def test_experts_without_any_problem_that_can_be_fitted_have_statuses(gate):
+    X, _ = two_lines(np.random.default_rng(0), 30)
+    gates = {"gate_X": [X, X]} if gate == "gate_X" else {}
+    result = fit_many([X, X], MixtureOfExperts(2, gate=gate), y=[np.full(30, np.nan), np.full(30, np.inf)], **gates)
+    assert result.status.tolist() == [Status.NOT_FINITE] * 2
+    assert result.weights.shape == (2, 2)
 
 
 @pytest.mark.parametrize("gate", [None, "same"])

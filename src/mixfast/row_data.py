@@ -220,9 +220,11 @@ def of_family(X):
 
 
 def rows_of(encoded, X, n_components, sample_weight=None, trim=0.0):
-    """`Rows` of encoded X for a pass, with known labels, sets and groups, which have been checked."""
+    """`Rows` of encoded X for a pass, with known labels, sets and groups, which have been checked, but for their number
+    of components; n_components is None where that has been, too."""
     _, data = separated(X)
-    check_number_of_components(data, n_components)
+    if n_components is not None:
+        check_number_of_components(data, n_components)
     known, groups = (data.get(name) for name in OF_COMPONENTS)
     return Rows(encoded.rows, sample_weight, encoded.base, groups, known, trim, encoded.runs)
 

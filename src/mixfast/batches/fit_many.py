@@ -16,7 +16,15 @@ from mixfast.batches._batch import choose, fit_problems
 from mixfast.batches.grouping import Grouping, group_rows
 from mixfast.batches.one_by_one import fit_one_by_one
 from mixfast.batches.plan import N_FOLDS, grid_of, make_plan, seeds_of
-from mixfast.batches.problems import Problems, of_each_column, part_of, read_problems, some_of, with_status_of_weights
+from mixfast.batches.problems import (
+    Problems,
+    labels_beyond,
+    of_each_column,
+    part_of,
+    read_problems,
+    some_of,
+    with_status_of_weights,
+)
 from mixfast.batches.result import BatchResult, is_usable
 from mixfast.estimators._likelihood import check_can_be_fitted, check_comparable, check_criterion
 from mixfast.estimators._parameters import unfitted_copy
@@ -94,7 +102,8 @@ def fit_many(
         What the `fit` of the estimator takes of each row beside these, in the form of the problems: `known_labels`, as
         numbers of components or, of each problem, an array (n_samples, n_components) of bool; `groups`, whose problems
         are fitted one by one; `exposure`, see `PoissonMixture`; `y` and what else goes with it, see
-        `MixtureOfExperts`, where what has several columns is a list of arrays, one for each problem. `groups`, and
+        `MixtureOfExperts`, where what has several columns is a list of arrays, one for each problem, or one array with
+        a row for each row of a pair (X, offsets); a gate may have one dimension, which is one column. `groups`, and
         responses of experts that have classes, may be strings. A problem with an exposure that is no finite number has
         `Status.NOT_FINITE`, one with an exposure that is not above zero `Status.OUT_OF_DOMAIN`; so with responses.
 
@@ -107,7 +116,8 @@ def fit_many(
     ------
     ValueError
         For arguments that are wrong for all problems, labels of too few or too many classes in all of them among these,
-        and tables whose columns differ.
+        `known_labels` of which no problem's fit any of the models too, and tables whose columns differ. For
+        `canonical_order=True` with `known_labels` or `hold`, which have the numbers of components.
     TypeError
         For an estimator that is no mixture, a lazy table, and row data that the estimator does not know.
 
@@ -129,6 +139,8 @@ def fit_many(
     n_threads = resolve_threads(n_threads)
     tries_all = isinstance(covariance_type, str) and covariance_type == ALL_SHAPES
     template, points = grid_of(estimator, n_components, shapes_of(2)[0] if tries_all else covariance_type)
+    given = problems.row_data if isinstance(problems, Problems) else row_data
+    template._check_numbering([name for name, own in given.items() if own is not None])
     library = library_of(problems[0]) if isinstance(problems, list) and problems else None
     problems, template = read_problems(problems, template, sample_weight, row_data)
     if tries_all:
@@ -358,6 +370,10 @@ def _nothing_found(problems, plan):
         np.zeros(n_problems, dtype=np.int32),
     )
     found.status[...] = problems.status[:, np.newaxis]
+    if plan.keeps_all:  # which is so where a model has too few components for some labels
+        for j, model in enumerate(plan.models):
+            beyond = problems.are_fine & labels_beyond(problems, model.n_components)
+            found.status[beyond, j] = Status.OUT_OF_DOMAIN
     return found
 
 
@@ -386,12 +402,12 @@ def _fit_compiled(problems, plan, found, n_threads, report):
         found.status[found.status == Status.INTERRUPTED] = Status.TOO_FEW_ROWS
         return
     model, estimator = plan.models[0], plan.models[0].estimator
-    narrow = _are_narrow(problems, plan.models) & (found.status[:, 0] == Status.INTERRUPTED)
-    found.status[narrow] = Status.NOT_FINITE
+    narrow = _are_narrow(problems, plan.models)
+    found.status[narrow[:, np.newaxis] & (found.status == Status.INTERRUPTED)] = Status.NOT_FINITE
     units, X = _in_units(problems, model, found.status)
     X = rows_with(X, problems.row_data)
     encoded = model.family.encode(of_family(X))
-    rows = rows_of(encoded, X, model.n_components, problems.sample_weight)
+    rows = rows_of(encoded, X, None, problems.sample_weight)  # `_nothing_found` passes over labels beyond a model
     if encoded.seeds is not None:
         encoded = encoded._replace(seeds=encoded.make_seeds(problems.offsets))
     seeding_rows = rows if encoded.seeds is None else seeding_rows_of(encoded.seeds, X, problems.sample_weight)
@@ -453,15 +469,14 @@ def _fit_one_by_one(problems, plan, found, n_threads, report):
     problem, and units that differ between the models. Ctrl-C ends it."""
     n_bad = 0
     for i in range(len(problems)):
-        if found.status[i, 0] == Status.INTERRUPTED:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    for j in range(len(plan.models)):
-                        _fit_alone(problems, plan, found, i, j, n_threads)
-            except KeyboardInterrupt:
-                _leave_undone(found, [i])
-                return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for j in np.flatnonzero(found.status[i] == Status.INTERRUPTED).tolist():
+                    _fit_alone(problems, plan, found, i, j, n_threads)
+        except KeyboardInterrupt:
+            _leave_undone(found, [i])
+            return
         n_bad += int(np.sum(~is_usable(found.status[i])))
         if report is not None:
             report((i + 1) * found.status.shape[1], n_bad)

@@ -111,7 +111,8 @@ class Grouping(NamedTuple):
             read = table.labels if name in labels else table.reals
             values = np.column_stack([read(place)[rows] for place in own])
             values = values if values.dtype == object else values.astype(np.float64)
-            row_data[name] = values[:, 0] if len(own) == 1 else values
+            is_single = len(own) == 1 and name not in estimator._row_data_of_columns
+            row_data[name] = values[:, 0] if is_single else values
         if "known_labels" in row_data:  # a missing label is an unknown one
             row_data["known_labels"] = np.where(np.isnan(row_data["known_labels"]), -1, row_data["known_labels"])
         series = [table.series[place] for place in keys]

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from mixfast.batches.bound_model import BoundModel
-from mixfast.batches.problems import sums_of_weights
+from mixfast.batches.problems import labels_beyond, sums_of_weights
 from mixfast.engine import _random
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.in_messages import in_short
@@ -99,13 +99,13 @@ def _changed(template, params):
 
 def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, n_effective, seeds):
     """The `BatchPlan` for problems that `read_problems` returned. Raises ValueError for a given start that does not fit
-    the model, and for labels beyond n_components."""
+    the model, and for labels of which all problems have some beyond n_components."""
     if len(points) > 1:
         template = _changed(template, template._without_default_regularization())
     models = [BoundModel(_changed(template, point), problems.X.shape[1], problems.X.dtype) for point in points]
     for model in models:
-        check_number_of_components(problems.row_data, model.n_components)
         model.given_start  # noqa: B018 - raises where a start that the user gave is wrong
+    beyond = _labels_beyond(problems, models)
     holds_out = criterion == "heldout" and len(models) > 1
     alone = _need_estimators(problems, models)
     n_bytes = 8 * len(problems) * len(models) * max(model.layout.size for model in models)
@@ -115,7 +115,7 @@ def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, 
     passed_over = Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT
     n_effective = None if criterion_in_fit is None else _n_effective(problems, n_effective)
     folds = _folds(problems, seeds) if holds_out else None
-    keeps_all = bool(keeps_all or holds_out or np.any(alone) or n_bytes <= FEW_BYTES)
+    keeps_all = bool(keeps_all or holds_out or beyond or np.any(alone) or n_bytes <= FEW_BYTES)
     return BatchPlan(models, seeds, alone, criterion, criterion_in_fit, passed_over, n_effective, folds, keeps_all)
 
 
@@ -163,6 +163,16 @@ def _need_estimators(problems, bound_models):
     ):
         return np.ones(len(problems), dtype=bool)
     return np.any([model.needs_estimator(problems) for model in bound_models], axis=0)
+
+
+def _labels_beyond(problems, models):
+    """Whether some problem has known labels beyond some model. Raises ValueError where no model has the components of
+    the labels of any problem, of those that can be fitted."""
+    filled = problems.are_fine & (np.diff(problems.offsets) > 0)
+    beyond = np.array([filled & labels_beyond(problems, model.n_components) for model in models])
+    if np.any(filled) and np.array_equal(np.all(beyond, axis=0), filled):
+        check_number_of_components(problems.row_data, max(model.n_components for model in models))
+    return bool(np.any(beyond))
 
 
 def _folds(problems, seeds):

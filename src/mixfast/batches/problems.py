@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,8 +12,8 @@ import scipy.sparse
 
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._responses import ClassesError
-from mixfast.in_messages import difference, listed, one_name
-from mixfast.row_data import missing_entries, rows_with, separated, take_data
+from mixfast.in_messages import difference, in_short, listed, one_name
+from mixfast.row_data import TAKEN, missing_entries, rows_with, separated, take_data
 from mixfast.status import Status
 from mixfast.tables import (
     as_columns,
@@ -122,11 +121,11 @@ def _common_names(problems):
     return names[0] if names and len(known) == len(names) else None
 
 
-def gather_problems(problems, sample_weight=None, row_data=None, reads=None, labels=()):
+def gather_problems(problems, estimator, sample_weight=None, row_data=None, reads=None):
     """`Problems` from any form that `fit_many` takes; sample_weight and the values of row_data have the same form,
-    `reads` is as in `as_columns`, and `labels` are the names of row data that may be strings. Copies rows only where it
-    must. Raises ValueError, with the problem's number, for what has another form, and for problems whose columns
-    differ."""
+    `reads` is as in `as_columns`, and `estimator` says which row data may be strings, and which have columns. Copies
+    rows only where it must. Raises ValueError, with the problem's number, for what has another form, and for problems
+    whose columns differ."""
     if isinstance(problems, Problems):
         return problems
     names = None
@@ -180,7 +179,10 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None, lab
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
     given = {name: values for name, values in (row_data or {}).items() if values is not None}
+    labels = estimator._labels_of_any_type()
     data = {name: _one_a_row(name, values, offsets, name in labels) for name, values in given.items()}
+    for name in data.keys() & set(estimator._row_data_of_columns):
+        data[name] = data[name].reshape(len(data[name]), -1)  # one dimension is one column, as in X
     if "known_labels" in data:  # a missing label is an unknown one
         data["known_labels"] = np.where(np.isnan(data["known_labels"]), -1, data["known_labels"])
     return Problems(
@@ -192,30 +194,49 @@ def gather_problems(problems, sample_weight=None, row_data=None, reads=None, lab
     )
 
 
+#: What is one number for each row. Other row data may have columns.
+OF_ONE_NUMBER = ("sample_weight", "groups", *TAKEN)
+
+
 def _one_a_row(name, values, offsets, are_labels=False):
     """An argument in the form of the problems, flattened: float64 (n_rows,), or (n_rows, n_columns) where each problem
-    has an array (n_samples, n_columns); where these are labels, strings stay as they are. Raises ValueError where
-    lengths differ from those of the problems."""
+    has an array (n_samples, n_columns), or all rows have one; where these are labels, strings stay as they are. Raises
+    ValueError where lengths differ from those of the problems."""
     if isinstance(values, Real):  # the same for all rows, as `fit` takes it
         return np.full(offsets[-1], float(values))
     check_one_number_a_row(values, name)
     if isinstance(values, str):
         raise ValueError(f"{name} should have the form of the problems, a number for each row, got {one_name(values)}")
-    if not isinstance(values, np.ndarray) or values.dtype == object:
+    n_problems, n_rows = len(offsets) - 1, int(offsets[-1])
+    is_flat = name not in OF_ONE_NUMBER and getattr(values, "ndim", 0) == 2 and n_rows == len(values) != n_problems
+    if is_flat:
+        flat = np.asarray(values)
+    elif not isinstance(values, np.ndarray) or values.dtype == object:
         values = list(values)
-    if np.ndim(values[0] if len(values) else 0):
+    first = values[0] if len(values) and not is_flat else 0
+    if np.ndim(first) or (first is None and any(map(np.ndim, values))):  # an array for each problem
+        sizes = [np.shape(own)[:1] for own in values]
         has_columns = max(map(np.ndim, values)) > 1 and len({np.shape(own)[1:] for own in values}) == 1
-        sizes, wanted = [len(own) if has_columns else np.size(own) for own in values], np.diff(offsets).tolist()
-        wrong = [i for i, pair in enumerate(itertools.zip_longest(sizes, wanted)) if len(set(pair)) > 1]
-        if wrong:
+        if len(values) != n_problems:
             raise ValueError(
-                f"{name} should have as many values as each problem has rows, but {name}[{wrong[0]}] does not: "
-                f"{len(sizes)} problems have some, {len(wanted)} rows"
+                f"{name} should have the form of the problems, an array for each or one flat array of {n_rows} values: "
+                f"there are {n_problems} problems, and {len(values)} arrays"
+            )
+        if not all(sizes):
+            i = sizes.index(())
+            raise ValueError(f"{name}[{i}] should be an array with a value for each row, got {in_short(values[i])}")
+        sizes = [len(own) if has_columns else np.size(own) for own in values]
+        wrong = np.flatnonzero(np.array(sizes) != np.diff(offsets)).tolist()
+        if wrong:
+            i = wrong[0]
+            raise ValueError(
+                f"{name} should have as many values as each problem has rows: {name}[{i}] has {sizes[i]}, and problem "
+                f"{i} has {offsets[i + 1] - offsets[i]} rows"
             )
         for i, own in enumerate(values):
             check_one_number_a_row(own, f"{name}[{i}]")
         flat = _one_array([np.asarray(own) if has_columns else np.ravel(own) for own in values])
-    else:
+    elif not is_flat:
         flat = np.asarray(values)
     if len(flat) != offsets[-1]:
         raise ValueError(f"{name} has {len(flat)} values for {offsets[-1]} rows in all problems")
@@ -229,8 +250,8 @@ def _one_a_row(name, values, offsets, are_labels=False):
     try:
         return np.ascontiguousarray(flat, dtype=np.float64)
     except (TypeError, ValueError):
-        first = next(value for value in flat.ravel().tolist() if not isinstance(value, Real))
-        raise ValueError(f"{name} should be numbers, got {first!r}: number categories from 0 on") from None
+        word = next(value for value in flat.ravel().tolist() if not isinstance(value, Real))
+        raise ValueError(f"{name} should be numbers, got {word!r}: number categories from 0 on") from None
 
 
 def _one_array(arrays):
@@ -248,9 +269,7 @@ def read_problems(problems, estimator, sample_weight, row_data):
 
     Rows of weight 0 are removed. Problems with bad rows or weights get a status; ValueError is raised for arguments
     that are wrong whatever the rows hold."""
-    problems = with_status_of_weights(
-        gather_problems(problems, sample_weight, row_data, estimator._reads, estimator._labels_of_any_type())
-    )
+    problems = with_status_of_weights(gather_problems(problems, estimator, sample_weight, row_data, estimator._reads))
     estimator = estimator._by_place(problems.columns)
     if problems.sample_weight is not None and not np.all(problems.sample_weight > 0):
         problems = part_of(problems, problems.sample_weight > 0)  # such rows may hold anything
@@ -304,7 +323,11 @@ def _prepare(problems, estimator):
 def with_prepared_rows(problems, estimator, reset=True):
     """The problems with `prepared` and the row data that goes with it; `reset` is as in scikit-learn's `validate_data`.
     Raises ValueError where a row is outside the domain of the family."""
-    X, data = separated(estimator._prepared(problems.all_rows(), reset)) if problems.n_rows else (problems.X, {})
+    if not problems.n_rows:
+        if reset:
+            estimator._learn_widths(problems.X.shape[1], problems.row_data)
+        return replace(problems, prepared=problems.X, row_data={})
+    X, data = separated(estimator._prepared(problems.all_rows(), reset))
     return replace(problems, prepared=X, row_data=data)
 
 
@@ -315,6 +338,21 @@ def outside_domain(problems, estimator):
             estimator._prepared(problems.rows_of(i))
         except ValueError as error:
             yield i, error
+
+
+def labels_beyond(problems, n_components):
+    """Which problems have known labels of components that a model of n_components, a number or (n_problems,), has not,
+    or sets of other components, a mask (n_problems,)."""
+    known, found = problems.row_data.get("known_labels"), np.zeros(len(problems), dtype=bool)
+    filled = np.flatnonzero(np.diff(problems.offsets))
+    if known is None or not len(filled):
+        return found
+    n_components = np.broadcast_to(n_components, len(problems))[filled]
+    if known.ndim == 2:
+        found[filled] = known.shape[1] != n_components
+    else:
+        found[filled] = np.maximum.reduceat(known, problems.offsets[filled]) >= n_components
+    return found
 
 
 def of_each_column(name, values, kept):

@@ -21,6 +21,7 @@ from mixfast.batches.bound_model import METHODS, BoundModel
 from mixfast.batches.grouping import Grouping
 from mixfast.batches.problems import (
     gather_problems,
+    labels_beyond,
     not_finite,
     of_each_column,
     only_of,
@@ -38,7 +39,7 @@ from mixfast.matching import aligned, comparable
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
 from mixfast.relations import Components, check_option, has_noise
-from mixfast.row_data import check_names, of_family, rows_of, rows_with, separated
+from mixfast.row_data import check_names, check_number_of_components, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
 
@@ -894,7 +895,7 @@ class BatchResult:
             problems, gaps = self._split_columns(problems)
             kept = [~own for own in gaps.are_missing]
             row_data = {name: of_each_column(name, own, kept) for name, own in row_data.items() if own is not None}
-        problems = gather_problems(problems, None, row_data, self._reads, self._estimators[0]._labels_of_any_type())
+        problems = gather_problems(problems, self._estimators[0], None, row_data, self._reads)
         if len(problems) != len(self):
             raise ValueError(f"there are {len(problems)} problems, and {len(self)} were fitted")
         if problems.X.shape[1] != n_features:
@@ -963,6 +964,11 @@ class BatchResult:
 
     def _evaluate(self, problems, n_threads, name, values, widths):
         """OUT values: those of `_flat`, for problems that are all fitted and prepared."""
+        for i in np.flatnonzero(labels_beyond(problems, self.n_components)).tolist():
+            try:
+                check_number_of_components(separated(problems.rows_of(i))[1], int(self.n_components[i]))
+            except ValueError as error:
+                raise ValueError(f"problem {self._called(i)}: {error}") from None
         alone = self._predicted_alone(problems, name)
         n_values = np.diff(problems.offsets) * widths
         ends = np.cumsum(n_values)
@@ -1003,7 +1009,7 @@ class BatchResult:
         dtype = values.dtype if name == "labels" else bound[0].dtype
         computed = values if values.dtype == dtype else np.empty(values.shape, dtype)
         n_impossible = evaluate_problems(
-            rows_of(encoded, rows, max(model.n_components for model in bound)),
+            rows_of(encoded, rows, None),
             problems.offsets,
             [model.bind(encoded) for model in bound],
             np.where(self.has_parameters, self.chosen, -1).astype(np.int32),

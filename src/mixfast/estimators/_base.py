@@ -172,9 +172,17 @@ class BaseMixture(DensityEstimator):
         """Raise ValueError for constructor parameters that suit a single X only, such as arrays with a value for each
         row."""
 
+    def _check_numbering(self, names):
+        """Raise ValueError where a fit would number components anew, and what is said of them has their numbers;
+        `names` are those of the row data that are given."""
+
     def _may_meet_unseen(self):
         """Whether values that no fit has seen are missing: rows are then encoded one problem at a time."""
         return False
+
+    def _learn_widths(self, n_features, row_data):
+        """What a fit learns of the numbers of columns, where all rows were left out; `row_data` has arrays without
+        rows."""
 
     def _learn_row_data(self, names):
         """Record which row data the fit had."""

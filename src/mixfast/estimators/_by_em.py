@@ -368,16 +368,19 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
     def _check_components(self, data, sample_weight, init_params):
         """Raise ValueError if known labels, sets or groups contradict each other or the parameters."""
         check_number_of_components(data, self._n_weights(), vars(self).get("component_names_"))
+        self._check_numbering(data)
+        if "groups" in data:
+            check_groups(data, self.n_components, self._said_of_groups(data, sample_weight, init_params))
+
+    def _check_numbering(self, names):
         if self.hold and self.canonical_order:
             raise ValueError(
                 "canonical_order=True numbers components anew, and hold has their numbers: set one of them"
             )
-        if "known_labels" in data and self.canonical_order:
+        if "known_labels" in names and self.canonical_order:
             raise ValueError(
                 "canonical_order=True numbers components anew, and known_labels has their numbers: set one of the two"
             )
-        if "groups" in data:
-            check_groups(data, self.n_components, self._said_of_groups(data, sample_weight, init_params))
 
     def _said_of_groups(self, data, sample_weight, init_params):
         """What all rows of a group have to have in common, by name."""

@@ -128,6 +128,9 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     #: Which of these no rows can do without.
     _needed_row_data: tuple[str, ...] = ()
 
+    #: Row data that have columns, of which there may be one.
+    _row_data_of_columns: tuple[str, ...] = ()
+
     #: What fitted attributes are, as `_parameter_constraints` says it of parameters.
     _attribute_constraints: dict = {
         "n_features_in_": [WholeNumber(1)],

@@ -62,6 +62,15 @@ class MayHaveAGate:
         numbers = self.gate_intercept_, np.ravel(self.gate_coef_), self.weights_
         return np.concatenate(numbers).astype(np.float64)
 
+    def _learn_widths(self, n_features, row_data):
+        super()._learn_widths(n_features, row_data)
+        n_gate_columns = n_features
+        if self._takes_gate_X():
+            n_gate_columns = row_data["gate_X"].shape[1]
+        elif self.gate is not None and not self._is_gate_of_X():
+            n_gate_columns = len(self.gate)
+        self._n_columns_of_X, self._n_gate_columns = n_features, n_gate_columns
+
     def _gate_columns(self, rows, gate_X, reset=False):
         """The columns of the gate that are not X itself, float64 (n_samples, n_columns), for validated rows; None if
         there is no gate, or gate='same'. Raises ValueError where gate_X does not fit to the gate, the rows or the

@@ -260,6 +260,7 @@ default='gaussian'
     }
 
     _needed_row_data = ("y",)
+    _row_data_of_columns = ("gate_X",)
     _takes_missing_instead = None  # regressions have no place for missing predictors
 
     _warnings: dict = {
