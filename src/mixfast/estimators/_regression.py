@@ -237,7 +237,7 @@ class RegressionStatistics:
 
     def _responses(self, rows, data):
         """For each response (`inference.Response`, names of its parameters), an iterator."""
-        family, params, columns = self._family(), self._collect(), self._terms_of_columns()
+        family, params, columns = self._fitted_family(), self._collect(), self._terms_of_columns()
         use, first = family.use(rows.shape[1]), 0
         names, ys = self._names_of_experts(), family.split(data["y"])
         called = self._names_of_responses() or [f"y{place}" for place in range(len(names))]

@@ -604,7 +604,7 @@ default='gaussian'
         return super()._said_of_groups(data, sample_weight, init_params) | {"the columns of the gate": data.get("gate")}
 
     def _publish(self, params, dtype):
-        rounded, first, found = self._family().rounded(params, dtype), 0, []
+        rounded, first, found = self._fitted_family().rounded(params, dtype), 0, []
         for place, expert in enumerate(self._experts()):
             predictors = slice(first, first + expert.n_predictors)
             first += expert.n_predictors
