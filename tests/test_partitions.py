@@ -1318,6 +1318,14 @@ def clusters_of_a_stream():
     return GaussianMixture(3, random_state=0), Rows(X, {})
 
 
+def factors_of_a_stream():
+    rng = np.random.default_rng(0)
+    loadings, of = rng.normal(size=(2, 8, 2)), rng.integers(0, 2, 20_000)
+    X = np.einsum("ijk,ik->ij", loadings[of], rng.normal(size=(20_000, 2)))
+    X += rng.normal(size=X.shape) * np.linspace(0.3, 1, 8) + 6 * np.eye(8)[0] * of[:, np.newaxis]
+    return GaussianMixture(2, covariance_type="factor", n_factors=2, random_state=0), Rows(X, {})
+
+
 def regressions_of_a_stream(expert):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20_000, 2))
@@ -1337,6 +1345,7 @@ def regressions_of_a_stream(expert):
 #: By name: a maker, and the share of what a fit to the first batch loses that one pass over all leaves, as measured.
 STREAMS = {
     "Gaussian": (clusters_of_a_stream, 0.0523),
+    "factor analysers": (factors_of_a_stream, 0.0111),
     **{
         f"experts, {own}": (partial(regressions_of_a_stream, own), share)
         for own, share in {

@@ -95,6 +95,8 @@ cdef void pooled_moments(const family_t *f, const double *counts, const double *
                          Py_ssize_t row_step, Py_ssize_t column_step, double *mean, double *variance) noexcept nogil
 cdef void recentre_matrices(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
 cdef void recentre_pooled(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
+cdef void recentre_squares(const family_t *f, const double *masses, const move_t *move, double *stats) noexcept nogil
+cdef double shift_of(const family_t *f, const move_t *move, Py_ssize_t k, Py_ssize_t j) noexcept nogil
 cdef void move_mean(const family_t *f, double mass, const double *pivot, const double *first, double *mean,
                     double *delta) noexcept nogil
 cdef double shape_log_prior(const family_t *f, const double *params) noexcept nogil

@@ -788,7 +788,7 @@ cdef int shape_maximise(const family_t *f, const totals_t *totals, const double 
 # With shift = last centre - centre: first' = first + mass shift, and
 # second' = second + first shift' + shift first' + mass shift shift'.
 
-cdef inline double shift_of(const family_t *f, const move_t *move, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
+cdef double shift_of(const family_t *f, const move_t *move, Py_ssize_t k, Py_ssize_t j) noexcept nogil:
     """last centre - centre of component k in column j, with both means rounded as in the kernels' tables."""
     cdef Py_ssize_t i = k * f.n_features + j
     return (move.last_pivot[j] - move.pivot[j]) + (as_packed(f, move.last_params[i] - move.last_pivot[j])

@@ -14,7 +14,8 @@ diagonal of S - W W'; no less than `reg_covar` and REPAIR of the column's varian
 bound is.
 """
 
-from libc.math cimport M_PI, exp, isfinite, log, sqrt
+from libc.math cimport M_PI, NAN, exp, isfinite, log, sqrt
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from mixfast.engine._capsule cimport capsule_of, give_free_numbers
@@ -36,11 +37,14 @@ from mixfast.families._covariances cimport (
     context_of,
     covariances_t,
     move_mean,
+    move_t,
     new_family,
     pooled_moments,
+    recentre_squares,
     repair_floors,
     root_mean_square,
     rounding_of,
+    shift_of,
 )
 from mixfast.families._gaussian cimport centre_means
 
@@ -327,6 +331,45 @@ cdef inline double squares_of(Py_ssize_t n, const double *x) noexcept nogil:
     return total
 
 
+# ---- moments at other parameters ------------------------------------------------------------------------------------
+
+cdef void recentre(const family_t *f, const double *counts, const double *last_pivot, const double *last_params,
+                   const double *pivot, const double *params, double *stats) noexcept nogil:
+    """`recentre`: factors keep the means and the covariance that they had given the rows, and what is known of rows is
+    about the new means. The covariance, M^-1, is in no sum, since the M-step adds that of the present parameters: sums
+    of products take up the difference. Sums are NaN where there is no memory for 4 q q + q doubles."""
+    cdef Py_ssize_t n_components = f.n_components, d = f.n_features, q = own_context(f).n_factors, k, a, b, j
+    cdef double *of_factors = stats + 2 * n_components * d
+    cdef double *crossed = of_factors + n_components * q
+    cdef double *products = crossed + n_components * q * d
+    cdef double *inverse = <double *> malloc((4 * q * q + q) * sizeof(double))
+    cdef double *last_inverse = inverse + q * q
+    cdef const double *loadings = params + n_components * d
+    cdef const double *last_loadings = last_params + n_components * d
+    cdef const double *noise = loadings + n_components * d * q
+    cdef const double *last_noise = last_loadings + n_components * d * q
+    cdef double log_det, shift
+    cdef bint is_known
+    cdef move_t move
+    move.last_pivot, move.last_params, move.pivot, move.params = last_pivot, last_params, pivot, params
+    for k in range(n_components):
+        for j in range(d):
+            shift = shift_of(f, &move, k, j)
+            for a in range(q):
+                crossed[(k * q + a) * d + j] += of_factors[k * q + a] * shift
+        is_known = (
+            inverse != NULL
+            and invert_inner(d, q, last_loadings + k * d * q, last_noise + k * d, last_inverse + q * q, last_inverse,
+                             &log_det) == 0
+            and invert_inner(d, q, loadings + k * d * q, noise + k * d, last_inverse + q * q, inverse, &log_det) == 0)
+        for a in range(q):
+            for b in range(a + 1):
+                products[k * triangle(q) + in_triangle(a, b)] += (
+                    counts[k] * (last_inverse[a * q + b] - inverse[a * q + b]) if is_known else NAN)
+    recentre_squares(f, counts, &move, stats)
+    free(inverse)
+
+
 # ---- unconstrain and constrain --------------------------------------------------------------------------------------
 
 # Free numbers: the means, loadings in units of the noise's standard deviations, and the logarithms of the noise
@@ -392,7 +435,7 @@ def bind(Py_ssize_t n_components, Py_ssize_t n_features, int real_bytes, object 
     f.flops_per_row = n_components * (8 * d * q + 14 * d + 40)
     f.gathers_rows = 1
     f.further_start_passes = 2  # loadings begin anywhere: each pass turns them to where rows vary
-    f.prepare, f.maximise = prepare, maximise
+    f.prepare, f.maximise, f.recentre = prepare, maximise, recentre
     f.log_density, f.accumulate = kernels.log_density, kernels.accumulate
     give_free_numbers(f, n_components * d * (1 + q) + n_noises * (1 if is_tied else n_components), unconstrain,
                       constrain)
