@@ -1,8 +1,10 @@
 """The C interface: the bits of estimators from compiled code, in the caller's memory, on any thread."""
 
+import copy
 import doctest
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -139,6 +141,21 @@ def test_a_plan_stays_as_it_is():
         del plan.layout
     with pytest.raises(TypeError):
         plan.layout["means"] = capi.Place(0, ())
+
+
+@every_dtype
+@every_plan
+def test_a_plan_is_its_own_copy_and_is_made_anew_elsewhere(name, dtype):
+    estimator, plan, X = planned(name, dtype)
+    assert copy.copy(plan) is plan
+    assert copy.deepcopy({"plan": plan})["plan"] is plan
+    other = pickle.loads(pickle.dumps(plan))
+    assert other.address != plan.address
+    assert (repr(other), other.layout, other.dtype) == (repr(plan), plan.layout, plan.dtype)
+    for found, wanted in zip(c.fit(other, X, seed=3)[1:3], c.fit(plan, X, seed=3)[1:3], strict=True):
+        assert_array_equal(found, wanted)
+    estimator.set_params(n_components=7)
+    assert pickle.loads(pickle.dumps(plan)).n_components == plan.n_components
 
 
 def test_a_capsule_keeps_the_plan_alive():
@@ -699,6 +716,47 @@ def test_passes_with_what_are_no_numbers():
     assert c.maximise(plan, np.full_like(sums, np.nan), weights, params)[0] == NO_NUMBERS
     assert c.maximise(plan, np.zeros_like(sums), weights, params)[0] == BAD_ARGUMENT
     assert c.recentre(plan, (weights, params), (weights, bad), sums)[0] == NO_NUMBERS
+
+
+@every_dtype
+@every_plan
+def test_states_outside_their_domain(name, dtype):
+    """Negative weights, and negative scales of those that have some, in every function that is given a state."""
+    estimator, plan, X = planned(name, dtype)
+    weights, params = fitted_state(plan, estimator.fit(X))
+    sums = c.gather(plan, weights, params, X)[1]
+    states = [(np.append(weights[:-1], -0.1), params)]
+    for scale in {"precisions_cholesky", "rates"} & {*plan.layout}:
+        wrong = params.copy()
+        plan.layout[scale].of(wrong).flat[0] *= -1
+        states.append((weights, wrong))
+    for state in states:
+        assert c.evaluate(plan, *state, X)[0] == BAD_ARGUMENT
+        assert c.gather(plan, *state, X)[0] == BAD_ARGUMENT
+    assert c.prepare(plan, *states[0])[0] == BAD_ARGUMENT
+    assert c.maximise(plan, sums, *states[0])[0] == BAD_ARGUMENT
+    kept = sums.copy()
+    assert c.recentre(plan, states[0], (weights, params), kept)[0] == BAD_ARGUMENT
+    assert c.recentre(plan, (weights, params), states[0], kept)[0] == BAD_ARGUMENT
+    assert_array_equal(kept, sums)
+    assert c.fit(plan, X, start=states[0])[0] == BAD_ARGUMENT
+    wrong = sums.copy()
+    wrong[len(capi.FIRST_SUMS)] = -1
+    assert c.maximise(plan, wrong, weights, params)[0] == BAD_ARGUMENT
+    wrong[len(capi.FIRST_SUMS)] = -1e-12 * sums[1]  # what taking rows away again leaves
+    assert c.maximise(plan, wrong, weights, params)[0] in (DONE, NO_NUMBERS)
+
+
+@every_plan
+def test_more_rows_than_any_memory_holds(name):
+    _, plan, _ = planned(name)
+    for verb in ("room", "pass_room"):
+        function, n_bytes = getattr(c.API, verb), c_size_t()
+        assert function(plan.address, 2**40, 1, byref(n_bytes)) == DONE
+        for power in range(56, 63):
+            assert function(plan.address, 2**power - 1, 1, byref(n_bytes)) == BAD_ARGUMENT
+            assert function(plan.address, 2**power, 1, byref(n_bytes)) == BAD_ARGUMENT
+        assert function(plan.address, 2**63 - 1, 1, byref(n_bytes)) == BAD_ARGUMENT
 
 
 def test_no_rows_are_no_error_for_passes():

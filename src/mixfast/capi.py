@@ -64,7 +64,8 @@ class Place(NamedTuple):
 
 
 class Plan:
-    """How C functions fit and evaluate: made by `plan`, and never changed.
+    """How C functions fit and evaluate: made by `plan`, and never changed. So it is its own copy; pickled, it is made
+    anew of the same estimator, at another address.
 
     Attributes
     ----------
@@ -100,6 +101,7 @@ class Plan:
     """
 
     __slots__ = (
+        "_made_of",
         "_memory",
         "_name",
         "dtype",
@@ -111,6 +113,7 @@ class Plan:
         "sums_layout",
     )
 
+    _made_of: tuple[MixtureByEM, int, str]
     _memory: PlanMemory
     _name: str
     dtype: np.dtype[Any]
@@ -121,8 +124,8 @@ class Plan:
     n_sums: int
     sums_layout: Mapping[str, Place]
 
-    def __init__(self, name, memory, bound, family):
-        """For `plan`."""
+    def __init__(self, made_of, memory, bound, family):
+        """For `plan`, which was given `made_of`."""
         n_params, n_sums = memory.sizes()
         K, d = bound.n_components, bound.n_features
         counts = len(FIRST_SUMS)
@@ -130,8 +133,9 @@ class Plan:
         sums_layout["counts"] = Place(counts, (K,))
         sums_layout |= _places(family.stats_layout(K, d), counts + K)
         for attribute, value in {
+            "_made_of": made_of,
             "_memory": memory,
-            "_name": name,
+            "_name": type(made_of[0]).__name__,
             "dtype": bound.dtype,
             "layout": MappingProxyType(_places(family.params_layout(K, d), 0)),
             "n_components": K,
@@ -147,6 +151,15 @@ class Plan:
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a plan stays as it is: {name!r} cannot be deleted")
+
+    def __copy__(self) -> Plan:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Plan:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return plan, self._made_of
 
     def __repr__(self) -> str:
         sizes = f"n_components={self.n_components}, n_features={self.n_features}"
@@ -252,7 +265,7 @@ def plan(estimator: MixtureByEM, n_features: int, dtype: DTypeLike = "float64") 
         largest,
         is_whole,
     )
-    return Plan(type(model).__name__, memory, bound, encoded.family)
+    return Plan((unfitted_copy(estimator), n_features, dtype.name), memory, bound, encoded.family)
 
 
 def _example(bound, least):

@@ -168,6 +168,30 @@ cdef bint are_numbers(const own_plan_t *plan, const double *weights, const doubl
             and are_finite(params, plan.model.family.n_params, sizeof(double)))
 
 
+cdef int check_state(const own_plan_t *plan, const double *weights, const double *params) noexcept nogil:
+    """Scales that are outside their domain make densities that are no numbers, and are found then."""
+    cdef Py_ssize_t k
+    if not are_numbers(plan, weights, params):
+        return NO_NUMBERS
+    for k in range(plan.model.family.n_components):
+        if weights[k] < 0:
+            return BAD_ARGUMENT
+    return DONE
+
+
+cdef bint has_nan(const void *values, Py_ssize_t n, int real_bytes) noexcept nogil:
+    """What a negative scale leads to, whose logarithm is no number. NULL has none."""
+    cdef Py_ssize_t i
+    for i in range(n if values != NULL else 0):
+        if real_at_place(values, real_bytes, i) != real_at_place(values, real_bytes, i):
+            return True
+    return False
+
+
+cdef inline double real_at_place(const void *values, int real_bytes, Py_ssize_t i) noexcept nogil:
+    return (<const float *> values)[i] if real_bytes == sizeof(float) else (<const double *> values)[i]
+
+
 cdef Py_ssize_t count_rows(const rows_t *rows) noexcept nogil:
     """Those of positive weight."""
     cdef Py_ssize_t n = 0, i
@@ -179,6 +203,13 @@ cdef Py_ssize_t count_rows(const rows_t *rows) noexcept nogil:
 
 
 # ---- room -----------------------------------------------------------------------------------------------------------
+
+cdef bint fit_into_any_memory(const own_plan_t *plan, int64_t n_rows) noexcept nogil:
+    """Whether 2^62 can say how many bytes so many rows need: no more than 64 doubles for each value and each component
+    of a row."""
+    cdef int64_t most = <int64_t> 1 << 62, each = plan.model.family.n_features + plan.model.family.n_components
+    return n_rows <= most // (512 * each)
+
 
 cdef rows_t any_rows(const own_plan_t *plan, int64_t n_rows) noexcept nogil:
     """A view of n_rows rows without values, for asking how much memory they need."""
@@ -241,6 +272,15 @@ cdef void set_state(pass_t *p, const double *weights, const double *params) noex
     memcpy(p.params, params, p.family.n_params * sizeof(double))
 
 
+cdef int prepare_state(pass_t *p, const own_plan_t *plan, const double *weights, const double *params) noexcept nogil:
+    cdef int code = check_state(plan, weights, params)
+    if code != DONE:
+        return code
+    set_state(p, weights, params)
+    prepare(p)
+    return DONE
+
+
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 cdef size_t bytes_of_tables(const family_t *family) noexcept nogil:
@@ -285,7 +325,8 @@ cdef int c_sizes(const opaque_t *opaque, int64_t *n_components, int64_t *n_featu
 
 
 cdef int c_room(const opaque_t *opaque, int64_t n_rows, int n_threads, size_t *n_bytes) noexcept nogil:
-    if opaque == NULL or n_bytes == NULL or n_rows < 0 or n_threads < 1:
+    if (opaque == NULL or n_bytes == NULL or n_rows < 0 or n_threads < 1
+            or not fit_into_any_memory(own(opaque), n_rows)):
         return BAD_ARGUMENT
     n_bytes[0] = room_of_fit(own(opaque), n_rows, n_threads)
     return DONE
@@ -294,7 +335,8 @@ cdef int c_room(const opaque_t *opaque, int64_t n_rows, int n_threads, size_t *n
 cdef int c_pass_room(const opaque_t *opaque, int64_t n_rows, int n_threads, size_t *n_bytes) noexcept nogil:
     cdef visit_t v
     cdef rows_t rows
-    if opaque == NULL or n_bytes == NULL or n_rows < 0 or n_threads < 1:
+    if (opaque == NULL or n_bytes == NULL or n_rows < 0 or n_threads < 1
+            or not fit_into_any_memory(own(opaque), n_rows)):
         return BAD_ARGUMENT
     rows = any_rows(own(opaque), n_rows)
     n_bytes[0] = shape_visit(&v, own(opaque), &rows, n_threads)
@@ -319,8 +361,10 @@ cdef int c_fit(const opaque_t *opaque, const view_t *view, uint64_t seed, int n_
     if count_rows(&rows) < max(plan.model.family.n_components, 2):
         report.status = TOO_FEW_ROWS
         return BAD_ARGUMENT
-    if weights[0] == weights[0] and not are_numbers(plan, weights, params):
-        return NO_NUMBERS
+    if weights[0] == weights[0]:
+        code = check_state(plan, weights, params)
+        if code != DONE:
+            return code
     if room_of_fit(plan, rows.n_rows, n_threads) > n_bytes:
         return NO_ROOM
     return fit_rows(plan, &rows, seed, n_threads, room, weights, params, report)
@@ -370,10 +414,9 @@ cdef int c_evaluate(const opaque_t *opaque, const double *weights, const double 
     if code != DONE or rows.n_rows == 0 or (labels == NULL and log_density == NULL and resp == NULL):
         return code
     if tables == NULL:
-        if not are_numbers(plan, weights, params):
-            return NO_NUMBERS
-        set_state(&v.p, weights, params)
-        prepare(&v.p)
+        code = prepare_state(&v.p, plan, weights, params)
+        if code != DONE:
+            return code
     else:
         prepared = use_tables(&v.p, <void *> tables)
         if prepared.plan != plan or prepared.place != prepared:
@@ -381,7 +424,12 @@ cdef int c_evaluate(const opaque_t *opaque, const double *weights, const double 
     results.labels, results.log_norm, results.resp = labels, <char *> log_density, <char *> resp
     results.largest = NULL
     strategy = writing(nearest if log_density == NULL and resp == NULL else expected, &results)
-    return DONE if visit(&v.p, &strategy) == 0 else NO_NUMBERS
+    if visit(&v.p, &strategy) != 0:
+        return NO_NUMBERS
+    if (has_nan(log_density, rows.n_rows, rows.real_bytes)
+            or has_nan(resp, rows.n_rows * plan.model.family.n_components, rows.real_bytes)):
+        return BAD_ARGUMENT
+    return DONE
 
 
 cdef int c_gather(const opaque_t *opaque, const double *weights, const double *params, const view_t *view,
@@ -391,11 +439,12 @@ cdef int c_gather(const opaque_t *opaque, const double *weights, const double *p
     cdef rows_t rows
     cdef visit_t v
     cdef int code
+    cdef double evidence
     if plan == NULL or n_threads < 1 or room == NULL or weights == NULL or params == NULL or sums == NULL:
         return BAD_ARGUMENT
     code = read_view(plan, view, &rows)
-    if code == DONE and not are_numbers(plan, weights, params):
-        code = NO_NUMBERS
+    if code == DONE:
+        code = check_state(plan, weights, params)
     if code == DONE:
         code = open_visit(&v, plan, &rows, n_threads, room, n_bytes)
     if code != DONE or rows.n_rows == 0:
@@ -403,6 +452,9 @@ cdef int c_gather(const opaque_t *opaque, const double *weights, const double *p
     set_state(&v.p, weights, params)
     if run_pass(&v.p, &strategy) != 0:
         return NO_NUMBERS
+    evidence = evidence_of(&v.p)
+    if evidence != evidence:  # of a negative scale
+        return BAD_ARGUMENT
     add_sums(&v, sums)
     return DONE
 
@@ -443,9 +495,14 @@ cdef void restore_sums(pass_t *p, const double *sums) noexcept nogil:
 
 
 cdef int check_sums(const own_plan_t *plan, const double *sums) noexcept nogil:
-    """Whether an M-step can be made of them."""
+    """Whether an M-step can be made of them. A host may have taken sums of old rows away again, which leaves counts of
+    rounding where none should be."""
+    cdef Py_ssize_t k
     if not are_finite(sums + SUM_WEIGHT, n_sums_of(plan.model.family) - SUM_WEIGHT, sizeof(double)):
         return NO_NUMBERS
+    for k in range(plan.model.family.n_components):
+        if sums[SUM_COUNTS + k] < -1e-9 * sums[SUM_WEIGHT]:
+            return BAD_ARGUMENT
     return DONE if sums[SUM_WEIGHT] > 0 else BAD_ARGUMENT
 
 
@@ -475,16 +532,14 @@ cdef int c_maximise(const opaque_t *opaque, const double *sums, void *room, size
     status[0] = 0
     if plan == NULL or sums == NULL or room == NULL or weights == NULL or params == NULL:
         return BAD_ARGUMENT
-    if not are_numbers(plan, weights, params):
-        return NO_NUMBERS
     rows = any_rows(plan, 0)
     code = check_sums(plan, sums)
     if code == DONE:
         code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    if code == DONE:
+        code = prepare_state(&v.p, plan, weights, params)
     if code != DONE:
         return code
-    set_state(&v.p, weights, params)
-    prepare(&v.p)
     code = maximise_sums(plan, &v.p, sums, status)
     if code != DONE:
         return code
@@ -502,19 +557,18 @@ cdef int c_prepare(const opaque_t *opaque, const double *weights, const double *
     cdef int code
     if plan == NULL or room == NULL or tables == NULL or weights == NULL or params == NULL:
         return BAD_ARGUMENT
-    if not are_numbers(plan, weights, params):
-        return NO_NUMBERS
     rows = any_rows(plan, 0)
     code = open_visit(&v, plan, &rows, 1, room, n_bytes)
     if code != DONE:
         return code
     if table_bytes < bytes_of_tables(plan.model.family):
         return NO_ROOM
-    set_state(&v.p, weights, params)
     prepared = use_tables(&v.p, tables)
-    prepare(&v.p)
-    prepared.plan, prepared.place = plan, prepared
-    return DONE
+    prepared.plan = NULL  # until they are right
+    code = prepare_state(&v.p, plan, weights, params)
+    if code == DONE:
+        prepared.plan, prepared.place = plan, prepared
+    return code
 
 
 cdef int c_recentre(const opaque_t *opaque, const double *weights, const double *params, const double *to_weights,
@@ -526,14 +580,14 @@ cdef int c_recentre(const opaque_t *opaque, const double *weights, const double 
     if (plan == NULL or room == NULL or sums == NULL or weights == NULL or params == NULL or to_weights == NULL
             or to_params == NULL or plan.model.family.recentre == NULL):
         return BAD_ARGUMENT
-    if not are_numbers(plan, weights, params) or not are_numbers(plan, to_weights, to_params):
-        return NO_NUMBERS
     rows = any_rows(plan, 0)
     code = open_visit(&v, plan, &rows, 1, room, n_bytes)
+    if code == DONE:
+        code = prepare_state(&v.p, plan, to_weights, to_params)
+    if code == DONE:
+        code = prepare_state(&v.p, plan, weights, params)
     if code != DONE:
         return code
-    set_state(&v.p, weights, params)
-    prepare(&v.p)
     memcpy(v.point, v.p.pivot, v.p.family.n_features * sizeof(double))
     set_state(&v.p, to_weights, to_params)
     recentre_sums(&v, params, sums)
@@ -597,12 +651,15 @@ cdef int follow_one(const own_plan_t *plan, visit_t *v, double rate, double leas
     cdef int32_t unheard
     cdef int code
     cdef double evidence
-    if not are_numbers(plan, weights, params):
-        return NO_NUMBERS
+    code = check_state(plan, weights, params)
+    if code != DONE:
+        return code
     set_state(&v.p, weights, params)
     if run_pass(&v.p, &strategy) != 0:
         return NO_NUMBERS
     evidence = evidence_of(&v.p)
+    if evidence != evidence:
+        return BAD_ARGUMENT
     if log_density != NULL:
         log_density[0] = evidence
     if label != NULL:
@@ -640,11 +697,10 @@ cdef int c_sample(const opaque_t *opaque, const double *weights, const double *p
     if (plan == NULL or first < 0 or n_rows < 0 or room == NULL or weights == NULL or params == NULL or out == NULL
             or plan.model.family.draw_row == NULL):
         return BAD_ARGUMENT
-    if not are_numbers(plan, weights, params):
-        return NO_NUMBERS
+    code = check_state(plan, weights, params)
+    if code != DONE:
+        return code
     for k in range(plan.model.family.n_components):
-        if weights[k] < 0:
-            return BAD_ARGUMENT
         total += weights[k]
     if not 0 < total < INFINITY:
         return BAD_ARGUMENT
