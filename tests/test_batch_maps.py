@@ -73,6 +73,17 @@ def test_references(result):
         result.align(ExponentialMixture.from_parameters(weights=[1.0], rates=[[1.0, 2.0]]))
 
 
+def test_components_may_be_matched_by_rows(result):
+    X = problems(20)
+    by_rows = result.align(problems=X)
+    for i in range(20):
+        np.testing.assert_array_equal(by_rows[i], match(result[0], result[i], X[i]))
+    with pytest.raises(TypeError, match="known_labels was given without problems"):
+        result.align(known_labels=[np.zeros(len(own)) for own in X])
+    with pytest.raises(ValueError, match="there are 3 problems, and 20 were fitted"):
+        result.align(problems=X[:3])
+
+
 def test_problems_with_fewer_components_or_no_parameters():
     X = [*problems(4), problems(1)[0][:20], np.zeros((1, 2))]
     result = fit_many(X, GaussianMixture(), n_components=[1, 3], random_state=0)

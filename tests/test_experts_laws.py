@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 import mixfast.estimators._by_em
-from mixfast import Status, fit_many, load, select
+from mixfast import Status, fit_many, load, match, select
 from mixfast.partitions import InMemory
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -242,6 +242,67 @@ def test_a_problem_of_a_batch_has_the_bits_of_its_fit_alone(dtype, name):
             assert_same_fit(result[i], wanted)
             assert result.status[i] == wanted.status_
             assert same_bits(scores[i], wanted.score_samples(problems[i], **data[i]))
+
+
+def of_problems(entry, *rows):
+    """(problems, row data in the form of problems) of some rows each."""
+    problems, data = zip(*map(entry.some, rows), strict=True)
+    return list(problems), {own: [each[own] for each in data] for own in entry.data}
+
+
+@every_regression
+def test_arrays_of_a_batch_have_the_names_and_values_of_the_attributes(name):
+    entry = REGRESSIONS[name]
+    problems, data = of_problems(entry, slice(None), slice(20, None), slice(0, 1))
+    result = fit_many(problems, entry.make(), n_components=[1, 2], random_state=3, keep="all", **data)
+    others = {"lower_bounds", "n_features_in", "converged", "classes", "is_exposed", "is_offset"}
+    for own in (result, *result.models):
+        wanted = {attribute.removesuffix("_") for attribute in attributes(own[0])} - others
+        assert wanted <= set(dir(own))
+        assert {"coef", "intercept", "weights"} <= wanted
+        for attribute in wanted:
+            values = getattr(own, attribute)
+            for i in (0, 1):
+                one = getattr(own[i], f"{attribute}_")
+                pairs = zip(values, one, strict=True) if isinstance(one, list) else [(values, one)]
+                for many, alone in pairs:
+                    if alone is None:
+                        assert many is None
+                        continue
+                    n = tuple(map(slice, np.shape(alone)[:1]))
+                    assert np.array_equal(many[(i, *n)], alone), attribute
+                    assert many.dtype == np.asarray(alone).dtype or not np.ndim(alone)
+                    assert many.ndim == np.ndim(alone) + 1
+                    if np.ndim(alone):
+                        assert not many.flags.writeable
+
+
+@every_regression
+@pytest.mark.parametrize("grid", [{}, {"n_components": [1, 2]}], ids=["one model", "grid"])
+def test_a_frame_of_components_of_a_batch_has_those_of_the_fits(grid, name):
+    entry = REGRESSIONS[name]
+    problems, data = of_problems(entry, slice(None), slice(0, 1), slice(20, None))
+    result = fit_many(problems, entry.make(), random_state=3, **grid, **data)
+    frames = [result[i].to_frame() for i in (0, 2)]
+    for i, frame in zip((0, 2), frames, strict=True):
+        frame.insert(0, "problem", i)
+    pd.testing.assert_frame_equal(result.to_frame("components"), pd.concat(frames, ignore_index=True), check_exact=True)
+
+
+@every_regression
+def test_components_of_a_batch_are_matched_by_what_they_share_of_rows(name):
+    entry = REGRESSIONS[name]
+    problems, data = of_problems(entry, slice(None), slice(20, None), slice(0, 1))
+    result = fit_many(problems, entry.make(), random_state=3, **data)
+    own = {key: values[1] for key, values in data.items()}
+    for reference in (None, 0, result[0]):
+        aligned = result.align(reference, problems, **data)
+        assert aligned.tolist() == [[0, 1], match(result[0], result[1], problems[1], **own).tolist(), [-1, -1]]
+    for call in (result.align, lambda: result.align(0)):
+        with pytest.raises(TypeError, match=r"pass these, align\(problems=problems, y=y\)"):
+            call()
+    with pytest.raises(TypeError, match="needs y beside X"):
+        result.align(problems=problems)
 
 
 @every_regression

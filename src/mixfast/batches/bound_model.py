@@ -46,6 +46,15 @@ class BoundModel:
     def __reduce__(self):  # made anew: pickle does not find record classes that a family makes
         return BoundModel, (self.estimator, self.n_features, self.dtype)
 
+    @cached_property
+    def fields(self):
+        """Names of the arrays of a batch, those of the estimator's attributes without underscore, a tuple."""
+        return tuple(self.estimator._names_of_many(self.family, self.layout, self.n_mixing))
+
+    def attributes_of_many(self, params, mixing, dtype):
+        """Those arrays, by name; see `MixtureByEM._attributes_of_many`."""
+        return self.estimator._attributes_of_many(self.family, params, mixing[:, : self.n_mixing], dtype)
+
     def with_dtype(self, dtype):
         return BoundModel(self.estimator, self.n_features, dtype)
 

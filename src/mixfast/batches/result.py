@@ -35,10 +35,10 @@ from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.rounding import rounded_above_zero, rounded_finite
 from mixfast.in_messages import among, difference, in_short, one_name
-from mixfast.matching import aligned, comparable
+from mixfast.matching import aligned, comparable, match
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
-from mixfast.relations import Components, check_option, has_noise
+from mixfast.relations import Components, check_is_fitted_mixture, check_option, has_noise
 from mixfast.row_data import check_names, check_number_of_components, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
@@ -70,9 +70,11 @@ class BatchResult:
         Of the chosen model.
     weights : ndarray of shape (n_problems, largest n_components)
         NaN beyond a problem's components, and where there are no parameters.
-    means, covariances, precisions_cholesky, probabilities, ... : ndarray of shape (n_problems, ...)
-        The parameters by the names of the estimator's attributes, padded with NaN likewise. Those whose shape depends
-        on the covariance_type are there only if one was tried.
+    means, covariances, precisions_cholesky, probabilities, coef, ... : ndarray of shape (n_problems, ...)
+        The parameters by the names of the estimator's attributes without underscore, padded with NaN likewise, and a
+        list of arrays where the attribute is a list, as of `MixtureOfExperts` of several responses. Those whose shape
+        depends on the covariance_type are there only if one was tried. Of a `ProductMixture` the name of the part
+        follows: `means_0`. Categories and classes, which all problems share, are those of `result[i]`.
     n_iter : int32 ndarray of shape (n_problems,)
     lower_bound : ndarray of shape (n_problems,)
     status : int32 ndarray of shape (n_problems,)
@@ -171,10 +173,19 @@ class BatchResult:
     def _of_model(self, j):
         """(indices of the problems whose chosen model is j, the record of their parameters with a first axis of these
         problems)"""
-        own, layout = np.flatnonzero(self.chosen == j), self._bound_models[j].layout
+        own = np.flatnonzero(self.chosen == j)
+        return own, self._record_of(j, own)
+
+    def _record_of(self, j, own):
+        """The record of the parameters of problems whose chosen model is j, with a first axis of these problems."""
+        layout = self._bound_models[j].layout
         pieces = zip(layout.offsets, layout.offsets[1:], layout.shapes, strict=False)
         arrays = (self._params[own, start:stop].reshape(len(own), *shape) for start, stop, shape in pieces)
-        return own, layout.record(*arrays)
+        return layout.record(*arrays)
+
+    def _attributes_of(self, j, own):
+        """Fitted attributes of problems whose chosen model is j, by name, with a first axis of these problems."""
+        return self._bound_models[j].attributes_of_many(self._record_of(j, own), self._mixing[own], self.dtype)
 
     @property
     def has_parameters(self) -> NDArray[np.bool_]:
@@ -201,7 +212,7 @@ class BatchResult:
     @property
     def _fields(self):
         """Names of the parameters, which `__getattr__` gives as arrays over problems."""
-        return self._bound_models[0].layout.record._fields
+        return self._bound_models[0].fields
 
     def __getattr__(self, name):
         if name.startswith("_") or name not in self._fields:
@@ -209,17 +220,25 @@ class BatchResult:
         return self._padded(name)
 
     def _padded(self, name):
-        """A parameter as an array with a first axis of problems, padded with NaN along the axis of components. Raises
-        AttributeError where its shape differs between the candidates."""
-        field = self._fields.index(name)
-        shapes = [model.layout.shapes[field] for model in self._bound_models]
+        """A parameter as an array with a first axis of problems, padded with NaN along the axis of components, or a
+        list of such where the attribute is a list. Raises AttributeError where its shape differs between the
+        candidates."""
+        places = [np.flatnonzero(self.chosen == j) for j in range(len(self._bound_models))]
+        found = [self._attributes_of(j, own)[name] for j, own in enumerate(places)]
+        if not isinstance(found[0], list):
+            return self._together(name, places, found)
+        each = zip(*found, strict=True)
+        return [None if arrays[0] is None else self._together(name, places, arrays) for arrays in each]
+
+    def _together(self, name, places, arrays):
+        """One array of those of each candidate; `places` are the numbers of their problems."""
+        shapes = [array.shape[1:] for array in arrays]
         if len({shape[1:] for shape in shapes}) > 1:
             raise AttributeError(f"{name} has another shape for each covariance_type: take result[i].{name}_")
         largest = max(shape[:1] for shape in shapes)  # () where a problem has one number
         padded = np.full((len(self), *largest, *shapes[0][1:]), np.nan, dtype=self.dtype)
-        for j, shape in enumerate(shapes):
-            own, record = self._of_model(j)
-            padded[(own, *map(slice, shape[:1]))] = self._bound_models[j].family.rounded(record, self.dtype)[field]
+        for own, array, shape in zip(places, arrays, shapes, strict=True):
+            padded[(own, *map(slice, shape[:1]))] = array
         return frozen(padded, copy=False)
 
     def __dir__(self):
@@ -462,6 +481,9 @@ class BatchResult:
         usable = np.flatnonzero(self.has_parameters)
         for j in np.unique(self.chosen[usable]):
             own = usable[self.chosen[usable] == j]
+            if self._estimators[j]._needed_row_data:
+                frames.append(self._frame_of_regressions(j, own))
+                continue
             components, numbers = self._components_together(own)
             first = self[own[0]]
             if has_noise(first):
@@ -483,6 +505,21 @@ class BatchResult:
         names = pd.DataFrame(self._names_of(places))
         return pd.concat([names, frame], axis=1)
 
+    def _frame_of_regressions(self, j, own):
+        """`to_frame` of mixtures of experts, of the problems `own` of candidate j below each other; `place` is the
+        number of the problem."""
+        first, n_components = self[own[0]], self._bound_models[j].n_components
+        found = self._attributes_of(j, own)
+        each = [found["coef"], found["intercept"]]
+        coefficients, intercepts = (
+            [np.concatenate(array) for array in (of if isinstance(of, list) else [of])] for of in each
+        )
+        frame = first._frame_of_components(self.weights[own, :n_components].ravel(), coefficients, intercepts)
+        component = frame.pop("component").to_numpy()
+        frame.insert(0, "place", own[component // n_components])
+        frame.insert(1, "component", component % n_components)
+        return frame
+
     def _frame_of_candidates(self):
         import pandas as pd
 
@@ -494,17 +531,24 @@ class BatchResult:
         columns |= {self.criterion: self.criteria.ravel(), "chosen": self.chosen[problems] == columns["candidate"]}
         return pd.DataFrame(columns)
 
-    def align(self, reference: Any = None) -> NDArray[np.int64]:
+    def align(
+        self, reference: Any = None, problems: ProblemRows | None = None, **row_data: ArrayLike | None
+    ) -> NDArray[np.int64]:
         """Which component of each problem is which component of a reference.
 
-        Components are matched as `mixfast.match` does without rows: the sum of the symmetric Kullback-Leibler
-        divergences of the pairs is least.
+        Components are matched as `mixfast.match` does: without rows the sum of the symmetric Kullback-Leibler
+        divergences of the pairs is least, of rows the pairs share most.
 
         Parameters
         ----------
         reference : int or estimator, default=None
             A problem, or a fitted mixture of the same family. None is the problem with the most rows among those whose
             number of components is the most frequent one, the first of equals.
+        problems : list of array-like, 3-D array, or (X, offsets), default=None
+            Rows of each problem, in the forms that `predict` takes, which mixtures of experts need. The reference and
+            the fit to a problem share out the rows of this problem.
+        **row_data : array-like
+            What these rows have beside their values, in the form of the problems: `y` of mixtures of experts.
 
         Returns
         -------
@@ -518,18 +562,50 @@ class BatchResult:
         ValueError
             For a problem without parameters, a batch that has none at all, and a mixture of another family.
         TypeError
-            For a reference that is neither.
+            For a reference that is neither, and for mixtures of experts without `problems` and `y`.
         """
+        if problems is not None:
+            return self._aligned_by_rows(reference, problems, row_data)
+        estimator = self._estimators[0]
+        if estimator._needed_row_data:
+            needed = ", ".join(f"{name}={name}" for name in estimator._needed_row_data)
+            raise TypeError(
+                f"components of a {type(estimator).__name__} are matched by what they share of rows: pass these, "
+                f"align(problems=problems, {needed})"
+            )
+        if row_data:
+            raise TypeError(
+                f"{next(iter(row_data))} was given without problems, the rows that it is of: pass these too"
+            )
         return self._aligned(reference)[-1]
+
+    def _aligned_by_rows(self, reference, problems, row_data):
+        problems, _ = self._check_problems(problems, "align", row_data)
+        target = self._reference(reference)
+        target = self._estimator(target, None) if isinstance(target, int) else target
+        found = {}
+        for i in np.flatnonzero(self.has_parameters):
+            rows, data = separated(problems.rows_of(i))
+            own = self._estimator(i, None)
+            try:
+                found[i] = match(target, own, rows, **own._as_passed(data))
+            except ValueError as error:
+                raise ValueError(f"problem {self._called(i)}: {error}") from None
+        matched = np.full((len(self), len(next(iter(found.values()), target.weights_))), -1, dtype=np.int64)
+        for i, own in found.items():
+            matched[i] = own
+        return matched
 
     def _aligned(self, reference):
         """(`Components` of the reference, those of each problem or None, what `align` returns)"""
         target = self._reference(reference)
+        target = self._components_of(target) if isinstance(target, int) else comparable(target)
         fits = [self._components_of(i) if there else None for i, there in enumerate(self.has_parameters)]
         return target, fits, aligned(target, fits)
 
     def _reference(self, reference):
-        """`Components` of the argument of `align`. Raises ValueError where there are no parameters."""
+        """The argument of `align`, the number of a problem or a fitted mixture. Raises ValueError where there are no
+        parameters."""
         if reference is None:
             usable = np.flatnonzero(self.has_parameters)
             if not len(usable):
@@ -538,9 +614,10 @@ class BatchResult:
             most_frequent = usable[numbers == np.argmax(np.bincount(numbers))]
             reference = int(most_frequent[np.argmax(self.n_samples[most_frequent])])
         if not isinstance(reference, Integral) or isinstance(reference, bool):
-            return comparable(reference)
+            check_is_fitted_mixture(reference)
+            return reference
         self._check_usable(reference)
-        return self._components_of(reference)
+        return int(reference)
 
     def _components_of(self, i, compares=True):
         """`Components` of problem i. With `compares`, such that components of two problems can be compared; a family
@@ -881,7 +958,7 @@ class BatchResult:
     def _check_method(self, method, row_data):
         """Raises TypeError where the estimators have no such method of their own, or take no such row data."""
         estimator = self._estimators[0]
-        if method != "score_samples" and estimator._needed_row_data:
+        if method not in ("score_samples", "align") and estimator._needed_row_data:
             own = "predict" if method == "predict_rows" else method
             raise TypeError(f"a {type(estimator).__name__} predicts responses to rows: take result[i].{own}(X)")
         check_names(f"BatchResult.{method}", estimator, row_data)

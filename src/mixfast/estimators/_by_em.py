@@ -209,6 +209,16 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         whose arrays have more dimensions in front."""
         return params
 
+    def _names_of_many(self, family, layout, n_mixing):
+        """The names that `_attributes_of_many` gives."""
+        return layout.record._fields
+
+    def _attributes_of_many(self, family, params, mixing, dtype):
+        """Fitted attributes of many fits, rounded, by their names without underscore: from a record of float64
+        parameters and the numbers of the proportions, which have an axis of fits in front. What an attribute has a list
+        for is a list of arrays."""
+        return family.rounded(params, dtype)._asdict()
+
     def _has_default(self, name):
         """Whether a parameter is what the class has for it."""
         return getattr(self, name) == inspect.signature(type(self)).parameters[name].default

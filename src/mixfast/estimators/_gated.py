@@ -56,6 +56,17 @@ class MayHaveAGate:
         self.gate_coef_ = slopes.reshape(self.n_components, -1).astype(dtype)
         self.weights_ = shares.astype(dtype)
 
+    def _gates_of_many(self, mixing, dtype):
+        """The attributes of the gates of many fits, by their names without underscore."""
+        if self.gate is None:
+            return {}
+        K, n_columns = self.n_components, mixing.shape[-1] // self.n_components - 2
+        intercepts, slopes, _ = np.split(mixing, [K, mixing.shape[-1] - K], axis=-1)
+        return {
+            "gate_coef": slopes.reshape(*mixing.shape[:-1], K, n_columns).astype(dtype),
+            "gate_intercept": intercepts.astype(dtype),
+        }
+
     def _mixing(self):
         if self.gate is None:
             return super()._mixing()

@@ -603,32 +603,49 @@ default='gaussian'
     def _said_of_groups(self, data, sample_weight, init_params):
         return super()._said_of_groups(data, sample_weight, init_params) | {"the columns of the gate": data.get("gate")}
 
-    def _publish(self, params, dtype):
-        rounded, first, found = self._fitted_family().rounded(params, dtype), 0, []
+    def _attributes_of_responses(self, rounded):
+        """The attributes that a record of rounded parameters gives, by name: a list with an entry for each response,
+        None where it has no such attribute. Arrays may have more dimensions in front."""
+        first, found = 0, []
         for place, expert in enumerate(self._experts()):
             predictors = slice(first, first + expert.n_predictors)
             first += expert.n_predictors
-            coefficients, intercepts = rounded.coefficients[:, predictors], rounded.intercepts[:, predictors]
+            coefficients, intercepts = rounded.coefficients[..., predictors, :], rounded.intercepts[..., predictors]
             if isinstance(expert, MultinomialExpert):
-                coefficients = np.concatenate([np.zeros_like(coefficients[:, :1]), coefficients], axis=1)
-                intercepts = np.concatenate([np.zeros_like(intercepts[:, :1]), intercepts], axis=1)
+                coefficients = np.concatenate([np.zeros_like(coefficients[..., :1, :]), coefficients], axis=-2)
+                intercepts = np.concatenate([np.zeros_like(intercepts[..., :1]), intercepts], axis=-1)
+                of_first = coefficients[..., 0, :, :]
             else:
-                coefficients, intercepts = coefficients[:, 0], intercepts[:, 0]
+                coefficients, intercepts = coefficients[..., 0, :], intercepts[..., 0]
+                of_first = coefficients[..., 0, :]
             own = {"coef_": coefficients, "intercept_": intercepts}
             if self.fixed is not None:
-                own["fixed_coef_"] = coefficients[0][..., list(self._places_of("fixed", self.fixed))]
+                own["fixed_coef_"] = of_first[..., list(self._places_of("fixed", self.fixed))]
             if expert.dispersion_name is not None:
-                own[expert.dispersion_name] = rounded.dispersions[:, place]
+                own[expert.dispersion_name] = rounded.dispersions[..., place]
             if isinstance(expert, StudentTExpert):
-                own["degrees_of_freedom_"] = rounded.degrees[:, place]
+                own["degrees_of_freedom_"] = rounded.degrees[..., place]
             found.append(own)
+        names = [name for name in ("coef_", "intercept_", *OF_RESPONSES) if any(name in own for own in found)]
+        return {name: [own.get(name) for own in found] for name in names}
+
+    def _names_of_many(self, family, layout, n_mixing):
+        nothing = layout.record(*(np.empty((0, *shape)) for shape in layout.shapes))
+        return self._attributes_of_many(family, nothing, np.empty((0, n_mixing)), np.float64)
+
+    def _attributes_of_many(self, family, params, mixing, dtype):
+        of_responses = self._attributes_of_responses(family.rounded(params, dtype))
+        found = {name.removesuffix("_"): self._joined(each) for name, each in of_responses.items()}
+        return found | self._gates_of_many(mixing, dtype)
+
+    def _publish(self, params, dtype):
+        found = self._attributes_of_responses(self._fitted_family().rounded(params, dtype))
         if any(classes is not None for classes in self._classes_of_all()):  # a problem of a batch has no `classes_` yet
             self.classes_ = self._joined(self._classes_of_all())
         for name in OF_RESPONSES:  # left by an earlier fit
             vars(self).pop(name, None)
-        for name in ("coef_", "intercept_", *OF_RESPONSES):
-            if any(name in own for own in found):
-                setattr(self, name, self._joined([own.get(name) for own in found]))
+        for name, each in found.items():
+            setattr(self, name, self._joined(each))
 
     def _collect(self):
         coefficients, intercepts, dispersions, degrees = [], [], [], []
@@ -1211,14 +1228,18 @@ default='gaussian'
         NotFittedError
             Before `fit`.
         """
+        self._check_ready()
+        return self._frame_of_components(self.weights_, self._each("coef_"), self._each("intercept_"))
+
+    def _frame_of_components(self, weights, coefficients, intercepts):
+        """`to_frame` of these or other components, from weights (n,) and lists of coefficients (n, ...) and intercepts
+        (n, ...) of each response."""
         import pandas as pd
 
-        self._check_ready()
-        names = self._names_of_experts()
-        each = zip(names, self._each("coef_"), self._each("intercept_"), self._each("classes_"), strict=True)
         frames = []
-        for place, (name, coefficients, intercepts, classes) in enumerate(each):
-            frame = self._frame_of(coefficients, intercepts, classes)
+        each = zip(self._names_of_experts(), coefficients, intercepts, self._each("classes_"), strict=True)
+        for place, (name, own, intercept, classes) in enumerate(each):
+            frame = self._frame_of(weights, own, intercept, classes)
             if self._has_several:
                 frame.insert(2, "response", f"{place}: {name}")
             frames.append(frame)
@@ -1229,7 +1250,7 @@ default='gaussian'
         columns = frame["column"] if "response" not in frame else frame["response"] + ", " + frame["column"]
         return html_of_numbers(self, frame["component"], columns, frame["coefficient"])
 
-    def _frame_of(self, coefficients, intercepts, classes):
+    def _frame_of(self, weights, coefficients, intercepts, classes):
         """Of one response."""
         import pandas as pd
 
@@ -1245,7 +1266,7 @@ default='gaussian'
         return pd.DataFrame(
             {
                 "component": np.repeat(np.arange(n_components), n),
-                "weight": np.repeat(np.asarray(self.weights_, dtype=np.float64), n),
+                "weight": np.repeat(np.asarray(weights, dtype=np.float64), n),
                 "column": columns * n_components,
                 "coefficient": coefficients.ravel(),
             }
