@@ -25,6 +25,8 @@ from estimators_table import (
 )
 from scipy.special import softmax
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mixfast import (
     GSDMM,
@@ -41,6 +43,7 @@ from mixfast import (
     blocks,
     partitions,
     row_blocks,
+    select,
 )
 from mixfast.estimators import _partitions
 from mixfast.partitions import InMemory, Partition, merged, tree
@@ -839,6 +842,84 @@ def test_a_warm_start_goes_on_from_the_model_wherever_rows_are():
     for fit in (lambda: partitions.fit(model, InMemory(parts)), lambda: copy.deepcopy(model).fit(X)):
         with pytest.raises(ValueError, match="n_components is 3, and that fit had 2 components"):
             fit()
+
+
+# ---- scores ---------------------------------------------------------------------------------------------------------
+
+
+@every_summed
+def test_scores_and_criteria_of_partitions_are_those_of_the_rows(name):
+    entry = SUMMED[name]
+    rows = entry.rows()
+    model = rows.to(entry.make(max_iter=3).fit)
+    weight = np.random.default_rng(0).integers(0, 3, size=N_ROWS).astype(float)
+    parts = [(part, weight[a:b]) for part, (a, b) in zip(parts_of(rows), pairwise(CUTS), strict=True)]
+    source = InMemory([(part[0], own, part[2]) for part, own in parts])
+    of_rows = [method for method in ("bic", "aic", "icl") if hasattr(model, method)]
+    for method in of_rows if isinstance(model, MixtureOfExperts) else ["score", *of_rows]:
+        options = [{}] if method == "score" else [{}, {"n_effective": "kish"}, {"n_effective": 30.0}]
+        for own in options:
+            wanted = rows.to(getattr(model, method), sample_weight=weight, **own)
+            assert getattr(model, method)(source, **own) == pytest.approx(wanted, rel=1e-11)
+
+
+def test_rows_without_entries_count_in_scores_and_not_in_criteria(small_blocks):
+    X = ROWS.copy()
+    X[70], X[-1] = np.nan, np.nan
+    X[5, 0] = np.nan
+    model = GaussianMixture(2, random_state=0).fit(X)
+    for method in (model.score, model.bic, model.icl):
+        assert method(blocks(X)) == pytest.approx(method(X), rel=1e-12)
+        assert method(InMemory([X[:70], X[70:71], X[71:]])) == pytest.approx(method(X), rel=1e-12)
+
+
+def test_weights_that_sum_to_too_much_are_warned_of_where_rows_are_elsewhere(small_blocks):
+    model, rows = GaussianMixture(2, random_state=0).fit(ROWS), np.c_[ROWS, np.full(len(ROWS), 9.0)]
+    with pytest.warns(UserWarning, match="The weights of the rows sum to 9000 over 1000 rows"):
+        found = model.bic(blocks(rows, weight=3))
+    assert found == model.bic(blocks(rows, weight=3), n_effective="sum")
+
+
+def test_what_cannot_be_scored_elsewhere_says_so(small_blocks):
+    model, rows = GaussianMixture(2, random_state=0).fit(ROWS), np.c_[ROWS, np.arange(1000) // 2]
+    with pytest.raises(ValueError, match=r"rows of a group may be in other partitions.*: leave groups out"):
+        model.score(blocks(rows, groups=3))
+    with pytest.raises(TypeError, match=r"bic\(\) got an unexpected keyword argument 'exposure'"):
+        model.bic(blocks(rows, exposure=3))
+    with pytest.raises(ValueError, match="in the partitions"):
+        model.bic(blocks(ROWS), sample_weight=np.ones(1000))
+    with pytest.raises(ValueError, match="no row of the partitions has a positive weight"):
+        model.score(InMemory([(ROWS, np.zeros(1000)), ROWS[:0]]))
+    with pytest.raises(ValueError, match="n_effective=0 should be"):
+        model.bic(blocks(ROWS), n_effective=0)
+    experts = MixtureOfExperts(2, max_iter=2).fit(ROWS[:, :2], ROWS[:, 2])
+    with pytest.raises(TypeError, match=r"bic\(\) of a MixtureOfExperts needs y beside X"):
+        experts.bic(ROWS[:, :2])
+
+
+def test_a_choice_over_blocks_is_that_of_their_criteria(small_blocks):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 2)) + 7 * np.eye(3)[rng.integers(0, 3, size=900)][:, :2]
+    grid = {"n_components": [1, 2, 3, 4], "covariance_type": ["full", "spherical"]}
+    for source in (blocks(X), InMemory(np.array_split(X, 5))):
+        chosen = select(source, GaussianMixture(random_state=0), **grid)
+        assert chosen.best_params_ == {"n_components": 3, "covariance_type": "spherical"}
+        assert {row["start"] for row in chosen.table} <= {"own", "random"}
+        for row, model in zip(chosen.table, chosen.estimators_, strict=True):
+            for name in ("bic", "aic", "icl"):
+                assert row[name] == pytest.approx(getattr(model, name)(X), rel=1e-11)
+    own = select(blocks(X), GaussianMixture(random_state=0), warm_start=False, **grid)
+    assert {row["start"] for row in own.table} == {"own"}
+    with pytest.raises(ValueError, match="criterion='heldout' wants all rows in one array"):
+        select(blocks(X), GaussianMixture(), criterion="heldout")
+    with pytest.raises(ValueError, match="list the shapes"):
+        select(blocks(X), GaussianMixture(), covariance_type="all")
+    with pytest.raises(TypeError, match="not a Pipeline"):
+        select(blocks(X), make_pipeline(StandardScaler(), GaussianMixture()))
+    with pytest.raises(ValueError, match="in the partitions"):
+        select(blocks(X), GaussianMixture(), sample_weight=np.ones(900))
+    with pytest.raises(TypeError, match="estimator"):
+        select(blocks(X), GSDMM())
 
 
 # ---- blocks ---------------------------------------------------------------------------------------------------------

@@ -277,6 +277,15 @@ default='auto'
         X : array-like of shape (n_samples, n_features)
             The rows, with the columns that `fit` had.
         """,
+    "X or source": """
+        X : array-like of shape (n_samples, n_features), or source of partitions
+            The rows, with the columns that `fit` had. What `blocks` makes brings its weights with it, and what else
+            rows have.
+        """,
+    "y or none": """
+        y : array-like of shape (n_samples,), default=None
+            The responses, in the form that `fit` takes; None where a source of partitions brings them.
+        """,
     "row_data": """
         **row_data
             What the rows have beside their values, as in `fit`.

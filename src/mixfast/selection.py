@@ -29,6 +29,7 @@ from mixfast.families.covariances import ALL_SHAPES, shapes_of
 from mixfast.families.family import is_sparse
 from mixfast.hierarchy import Hierarchy
 from mixfast.in_messages import among, in_short
+from mixfast.partitions import Source, check_fits_elsewhere, is_source
 from mixfast.progress import Bar
 from mixfast.reading import Summary
 from mixfast.row_data import OF_COMPONENTS, of_family, rows_with, separated
@@ -322,8 +323,8 @@ class Search(NamedTuple):
         yield "own", {}
         if not self.warm_start or template.n_components == 1 or not template._clusters_are_starts:
             return
-        # labels of clusters would contradict known labels or groups
-        is_free = not any(name in separated(self.data.X)[1] for name in OF_COMPONENTS)
+        # labels of clusters would contradict known labels or groups, and there are none of rows elsewhere
+        is_free = not is_source(self.data.X) and not any(name in separated(self.data.X)[1] for name in OF_COMPONENTS)
         if smaller is not None and is_free:
             labels = split_labels(template, self.data, self.data.labels(smaller), template.n_components)
             if labels is not None:
@@ -352,7 +353,7 @@ def _hierarchy_of(estimator, data, seed):
 
 
 def select(
-    X: RowsLike,
+    X: RowsLike | Source,
     estimator: Any,
     *,
     n_components: Iterable[int] = range(1, 10),
@@ -375,8 +376,10 @@ def select(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
-        The rows, or a table with names of columns. For a model that was fitted by a formula a table with the columns of
+    X : array-like of shape (n_samples, n_features), or source of partitions
+        The rows, or a table with names of columns. What `blocks` makes is fitted and judged block by block, by 'bic',
+        'aic' or 'icl': each cell starts on a sample of the rows, as `fit` does, by the estimator's own start and, with
+        `warm_start`, from random rows. For a model that was fitted by a formula a table with the columns of
         the formula: terms, with the categories and knots that it has learned, and all else are made of it.
     estimator : mixture estimator, or Pipeline of scikit-learn whose last step is one
         Steps before the mixture are fitted once, to all rows that count; criteria are those of the rows that they make.
@@ -473,13 +476,17 @@ def select(
     numbers, grid = sorted(set(_values("n_components", n_components))), _check_grid(estimator, _of_all_shapes(grid, X))
     seed = _seed(estimator.random_state if random_state is None else random_state)
     fixed = {"random_state": seed} | ({} if n_threads is None else {"n_threads": n_threads})
-    X, sample_weight, row_data, finish = estimator._as_fitted(X, sample_weight, row_data)
-    data = _check_data(X, sample_weight, row_data)
+    if is_source(X):
+        _check_elsewhere(estimator, steps, criterion, sample_weight, row_data)
+        data, finish = Data(X, None), None
+    else:
+        X, sample_weight, row_data, finish = estimator._as_fitted(X, sample_weight, row_data)
+        data = _check_data(X, sample_weight, row_data)
     if steps is not None:
         rows, own = separated(data.X)
         steps = clone(steps)
         data = data._replace(X=rows_with(steps.fit_transform(rows), own))
-    given, estimator = estimator, clone(estimator._for_parts_of(data.X))
+    given, estimator = estimator, clone(estimator if is_source(X) else estimator._for_parts_of(data.X))
     estimator.set_params(**fixed | params_to_compare(estimator))
     n_effective = _checked_n_effective(data, n_effective, criterion)
     search = Search(
@@ -528,6 +535,11 @@ def _of_all_shapes(grid, X):
     names = grid.get("covariance_type")
     if not isinstance(names, str) or names != ALL_SHAPES:
         return grid
+    if is_source(X):
+        raise ValueError(
+            "covariance_type='all' goes by the number of columns, which of rows in blocks or partitions only a fit "
+            "finds: list the shapes to try, such as ['VVV', 'EEE', 'VVI']"
+        )
     return grid | {"covariance_type": shapes_of(1 if np.ndim(X) < 2 else np.shape(X)[1])}
 
 
@@ -570,12 +582,29 @@ def _check_data(X, sample_weight, row_data):
 def _checked_n_effective(data, n_effective, criterion):
     """n_effective for the criteria, 'sum' if None. Warns, once for all candidates, where None is a risk."""
     check_n_effective(n_effective)
-    if n_effective is not None:
+    if n_effective is not None or is_source(data.X):  # what rows elsewhere weigh is known when they are judged
         return n_effective
     total, n_rows = data.total_weight, _num_samples(data.X)
     if criterion != "heldout" and is_far(total, n_rows):
         warn_of_sum("The values of sample_weight", total, n_rows)
     return "sum"
+
+
+def _check_elsewhere(estimator, steps, criterion, sample_weight, row_data):
+    """Raises where a selection wants rows in one array, and has a source of partitions."""
+    check_fits_elsewhere(estimator)
+    if steps is not None:
+        raise TypeError(
+            "select of rows in blocks or partitions takes a mixture, not a Pipeline: give it what the steps make of "
+            "the rows of each part"
+        )
+    if criterion not in ALWAYS:
+        raise ValueError(
+            f"criterion={criterion!r} wants all rows in one array: take 'bic', 'aic' or 'icl' for rows in blocks or "
+            "partitions"
+        )
+    if sample_weight is not None or any(value is not None for value in row_data.values()):
+        raise ValueError("rows in partitions have their weights, and what else they have, in the partitions")
 
 
 def _folds(data, n_folds, seed):

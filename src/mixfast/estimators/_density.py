@@ -23,7 +23,9 @@ from mixfast.as_html import beside
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
+from mixfast.estimators._scores_elsewhere import scores_of
 from mixfast.in_messages import in_short
+from mixfast.partitions import Source, is_source
 from mixfast.persistence import Contents, Storable, check_name, write
 from mixfast.reading import Readings, Summary, frame_of, html_of
 from mixfast.row_data import OF_COMPONENTS, rows_with, separated
@@ -176,14 +178,18 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
 
     @of_rows
     def score(
-        self, X: RowsLike, y: object = None, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+        self,
+        X: RowsLike | Source,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
     ) -> float:
         """The mean log density of the rows, in nats.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows, with the columns that `fit` had.
+        X : array-like of shape (n_samples, n_features), or source of partitions
+            The rows, with the columns that `fit` had. What `blocks` makes brings its weights with it.
         y : Ignored
             Not used; scikit-learn's tools pass it.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -196,6 +202,9 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         log_likelihood : float
             Of a row, in nats; the higher the better.
         """
+        if is_source(X):
+            found = scores_of(self, X, "score", sample_weight, row_data)
+            return found.log_likelihood / found.weight
         total, weight = self._log_likelihood(rows_with(X, row_data), sample_weight)
         return total / weight
 

@@ -14,13 +14,15 @@ from mixfast._typing import NEffective, RowsLike
 from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._by_em import MixtureByEM
 from mixfast.estimators._density import DensityEstimator, of_rows
+from mixfast.estimators._scores_elsewhere import Scores, scores_of
 from mixfast.estimators._using import UsedAsDensity
 from mixfast.families.rounding import rounded_rows
 from mixfast.in_messages import in_short, no_mixture
+from mixfast.partitions import Source, is_source
 from mixfast.reading import Readings
 from mixfast.row_data import RowData, firsts_of, numbered, rows_with, separated, take_data
 from mixfast.tables import without_entries
-from mixfast.weights import observed, weighted_sum
+from mixfast.weights import counted_rows, observed, weighted_sum
 
 #: What several mixtures of the same rows can be compared by, the lower the better; all but the last are methods.
 CRITERIA = ("bic", "aic", "icl", "laplace", "heldout")
@@ -75,9 +77,25 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
     def _observed(self, X, sample_weight, n_effective, row_data):
         """(rows that count, their weights or None) for criteria: rows without an entry say nothing."""
         X = rows_with(X, row_data)
+        return observed(X, self._weights_of_said(X, sample_weight), n_effective)
+
+    def _weights_of_said(self, X, sample_weight):
+        """Weights that are 0 where a row says nothing; None for ones."""
         if get_tags(self).input_tags.allow_nan and (silent := self._says_nothing(separated(X)[0])).any():
-            sample_weight = np.where(silent, 0, 1 if sample_weight is None else sample_weight)
-        return observed(X, sample_weight, n_effective)
+            return np.where(silent, 0, 1 if sample_weight is None else sample_weight)
+        return sample_weight
+
+    def _scores_of(self, X, sample_weight, asks_doubt):
+        """`Scores` of rows of positive weight that say something, with what each has beside its values."""
+        X, sample_weight, _ = counted_rows(X, self._weights_of_said(X, sample_weight), needs_some=False)
+        n_rows = _num_samples(X)
+        if not n_rows:
+            return Scores()
+        found = self._evaluate(X, log_norm=True, labels=asks_doubt, largest=asks_doubt)
+        total, weight = weighted_sum(found.log_norm, sample_weight)
+        doubt = weighted_sum(np.log(found.largest.astype(np.float64)), sample_weight)[0] if asks_doubt else 0.0
+        squares = n_rows if sample_weight is None else float(np.sum(np.square(sample_weight)))
+        return Scores(total, weight, doubt, n_rows, squares)
 
     def _says_nothing(self, X):
         """Which of the rows, as they were given, have no entry, a mask."""
@@ -103,7 +121,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
     @of_rows
     def bic(
         self,
-        X: RowsLike,
+        X: RowsLike | Source,
         sample_weight: ArrayLike | None = None,
         n_effective: NEffective = None,
         **row_data: ArrayLike | None,
@@ -112,7 +130,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
 
         Parameters
         ----------
-        <X, sample_weight, n_effective, row_data>
+        <X or source, sample_weight, n_effective, row_data>
 
         Returns
         -------
@@ -124,13 +142,15 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
         UserWarning
             <warning of n_effective>
         """
+        if is_source(X):
+            return self._criteria_elsewhere(X, sample_weight, n_effective, row_data, "bic")["bic"]
         total, weight = self._log_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
         return self._penalised(total, weight)["bic"]
 
     @of_rows
     def aic(
         self,
-        X: RowsLike,
+        X: RowsLike | Source,
         sample_weight: ArrayLike | None = None,
         n_effective: NEffective = None,
         **row_data: ArrayLike | None,
@@ -139,7 +159,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
 
         Parameters
         ----------
-        <X, sample_weight, n_effective, row_data>
+        <X or source, sample_weight, n_effective, row_data>
 
         Returns
         -------
@@ -151,13 +171,15 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
         UserWarning
             <warning of n_effective>
         """
+        if is_source(X):
+            return self._criteria_elsewhere(X, sample_weight, n_effective, row_data, "aic")["aic"]
         total, weight = self._log_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
         return self._penalised(total, weight)["aic"]
 
     @of_rows
     def icl(
         self,
-        X: RowsLike,
+        X: RowsLike | Source,
         sample_weight: ArrayLike | None = None,
         n_effective: NEffective = None,
         **row_data: ArrayLike | None,
@@ -169,7 +191,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
 
         Parameters
         ----------
-        <X, sample_weight, n_effective, row_data>
+        <X or source, sample_weight, n_effective, row_data>
 
         Returns
         -------
@@ -182,6 +204,12 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
             <warning of n_effective>
         """
         return self._criteria(X, sample_weight, n_effective, **row_data)["icl"]
+
+    def _criteria_elsewhere(self, source, sample_weight, n_effective, row_data, method):
+        """BIC and AIC by their names, of rows in partitions, and ICL where that is the method."""
+        found = scores_of(self, source, method, sample_weight, row_data, n_effective)
+        criteria = self._penalised(found.log_likelihood, found.weight)
+        return criteria | {"icl": criteria["bic"] - 2 * found.in_doubt}
 
     def _redrawing(self, X):
         """A function of a generator: as many rows as X drawn from the fitted mixture, with what those of X have. They
@@ -197,6 +225,8 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
 
     def _criteria(self, X, sample_weight, n_effective, **row_data):
         """BIC, AIC and ICL by their names, from one pass over the rows."""
+        if is_source(X):
+            return self._criteria_elsewhere(X, sample_weight, n_effective, row_data, "icl")
         return self._evaluated_criteria(X, sample_weight, n_effective, row_data)[1]
 
     def _evaluated_criteria(self, X, sample_weight, n_effective, row_data):

@@ -64,6 +64,7 @@ from mixfast.relations import Draws
 from mixfast.row_data import (
     OF_COMPONENTS,
     check_finite,
+    check_names,
     check_not_missing,
     check_positive,
     rows_with,
@@ -1136,10 +1137,16 @@ default='gaussian'
         """
         return super().component_log_density(X, y=self._gathered(y), **row_data)
 
+    def _y_of(self, method, X, y):
+        """`_gathered`; TypeError where y is None and X no source, which would bring it."""
+        if not is_source(X):
+            check_names(method, self, {"y": y})
+        return self._gathered(y)
+
     def bic(
         self,
-        X: RowsLike,
-        y: ArrayLike,
+        X: RowsLike | Source,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         n_effective: NEffective = None,
         **row_data: ArrayLike | None,
@@ -1148,7 +1155,7 @@ default='gaussian'
 
         Parameters
         ----------
-        <X, y, sample_weight, n_effective, row_data of experts>
+        <X or source, y or none, sample_weight, n_effective, row_data of experts>
 
         Returns
         -------
@@ -1160,12 +1167,13 @@ default='gaussian'
         UserWarning
             <warning of n_effective>
         """
-        return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
+        y = self._y_of("bic", X, y)
+        return super().bic(X, sample_weight=sample_weight, n_effective=n_effective, y=y, **row_data)
 
     def aic(
         self,
-        X: RowsLike,
-        y: ArrayLike,
+        X: RowsLike | Source,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         n_effective: NEffective = None,
         **row_data: ArrayLike | None,
@@ -1174,7 +1182,7 @@ default='gaussian'
 
         Parameters
         ----------
-        <X, y, sample_weight, n_effective, row_data of experts>
+        <X or source, y or none, sample_weight, n_effective, row_data of experts>
 
         Returns
         -------
@@ -1186,12 +1194,13 @@ default='gaussian'
         UserWarning
             <warning of n_effective>
         """
-        return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
+        y = self._y_of("aic", X, y)
+        return super().aic(X, sample_weight=sample_weight, n_effective=n_effective, y=y, **row_data)
 
     def icl(
         self,
-        X: RowsLike,
-        y: ArrayLike,
+        X: RowsLike | Source,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         n_effective: NEffective = None,
         **row_data: ArrayLike | None,
@@ -1200,7 +1209,7 @@ default='gaussian'
 
         Parameters
         ----------
-        <X, y, sample_weight, n_effective, row_data of experts>
+        <X or source, y or none, sample_weight, n_effective, row_data of experts>
 
         Returns
         -------
@@ -1212,7 +1221,8 @@ default='gaussian'
         UserWarning
             <warning of n_effective>
         """
-        return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=self._gathered(y), **row_data)
+        y = self._y_of("icl", X, y)
+        return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=y, **row_data)
 
     def to_frame(self) -> Any:
         """The components as a pandas DataFrame, a row for each component and coefficient.
