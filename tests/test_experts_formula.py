@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 import mixfast
 import mixfast.formula
@@ -82,7 +84,7 @@ def test_columns_that_rows_have_beside_their_terms():
 
 #: Methods that do not take tables of a formula, and why.
 OF_ROWS_ALONE = {
-    **dict.fromkeys(("fit", "fit_predict"), "a fit of its own"),
+    **dict.fromkeys(("fit", "fit_predict"), "takes them, and learns the formula anew"),
     **dict.fromkeys(("cdf", "impute", "sample_missing", "is_outlier"), "nothing of regressions"),
 }
 
@@ -130,14 +132,102 @@ def test_no_intercept():
         MixtureOfExperts.from_formula("y ~ x", TABLE, fit_intercept=True)
 
 
-def test_another_fit_forgets_the_formula_and_copies_keep_it():
+def test_copies_keep_the_formula_and_fits_to_arrays_forget_it():
     model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **OPTIONS)
     for same in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(same.predict(TABLE), model.predict(TABLE))
-    assert "_fitted_formula" not in vars(clone(model))
-    model.fit(TABLE[["x"]], TABLE.y)
-    with pytest.raises(TypeError, match="'y'"):  # of which it knew the column
-        model.posterior(TABLE[["x"]])
+    with pytest.raises(NotFittedError):
+        clone(model).predict(TABLE)
+    for X in (TABLE[["x"]].to_numpy(), pd.DataFrame({"x": TABLE.x, "I(x ** 2)": TABLE.x**2})):
+        other = clone(model).fit(X, TABLE.y)
+        with pytest.raises(TypeError, match="'y'"):  # of which it knew the column
+            other.posterior(X)
+
+
+@pytest.mark.parametrize("make", [copy.deepcopy, clone, "loaded"])
+@pytest.mark.parametrize(
+    ("formula", "roles"),
+    [
+        ("y ~ bs(x, df=4) + kind", {"gate": "~ x", "sample_weight": "w"}),
+        ("events ~ x + offset(log(hours))", {"fixed": "~ kind", "expert": "poisson"}),
+        ("won + lost ~ 0 + x", {"expert": "binomial", "groups": "pair"}),
+        ("log(events + 1) ~ center(x)", {}),
+    ],
+)
+def test_fits_to_tables_learn_the_formula_anew(formula, roles, make, tmp_path):
+    table = TABLE.assign(pair=np.arange(N) // 2)
+    options = {"n_components": 2, "random_state": 0, "n_init": 2}
+    model = MixtureOfExperts.from_formula(formula, table, **roles, **options)
+    if make == "loaded":
+        model.save(tmp_path / "model")
+        model = mixfast.load(tmp_path / "model")
+    else:
+        model = make(model)
+    part = table[table.kind != "c"].iloc[20:90]  # other knots, means and categories
+    wanted = MixtureOfExperts.from_formula(formula, part, **roles, **options)
+    assert_same_model(model.fit(part), wanted)
+    assert_array_equal(model.posterior(part), wanted.posterior(part))
+    assert_array_equal(clone(model).fit_predict(part), wanted.labels(part))
+    assert_same_model(clone(model).set_params(n_components=1).fit(part), wanted.set_params(n_components=1).fit(part))
+
+
+def assert_same_model(one, other):
+    assert_array_equal(one.feature_names_in_, other.feature_names_in_)
+    for name in ("coef_", "intercept_", "weights_", "lower_bound_"):
+        assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.get_params(deep=False).keys() == other.get_params(deep=False).keys()
+    assert one.fixed == other.fixed
+
+
+def test_responses_and_row_data_that_are_given_go_before_those_of_the_table():
+    options = {"n_components": 2, "random_state": 0, "n_init": 2}
+    model = MixtureOfExperts.from_formula("events ~ x", TABLE, expert="poisson", exposure="hours", **options)
+    shifted = TABLE.assign(events=TABLE.events + 1)
+    wanted = clone(model).fit(shifted)
+    for y in (shifted.events, shifted.events.tolist(), shifted[["events"]].to_numpy(), shifted.events[::-1][::-1]):
+        assert_same_model(clone(model).fit(TABLE, y), wanted)
+        assert_same_model(clone(model).fit(TABLE[["x", "hours"]], y), wanted)  # as scikit-learn's users have it
+    named = clone(model).fit(TABLE, exposure="w")
+    assert_same_model(
+        named, MixtureOfExperts(expert="poisson", **options).fit(TABLE[["x"]], TABLE.events, exposure=TABLE.w)
+    )
+    assert_array_equal(named.predict(TABLE), named.predict(TABLE, exposure=TABLE.w))
+    with pytest.warns(UserWarning, match="pass exposure"):  # the column was of an earlier fit
+        clone(model).fit(TABLE, exposure=TABLE.w.to_numpy()).predict(TABLE)
+    for y in (TABLE.events[:5], TABLE[["x", "y"]]):
+        with pytest.raises(ValueError, match=r"y should have the shape of \(160,\)"):
+            clone(model).fit(TABLE, y)
+    several = clone(MixtureOfExperts.from_formula("log(hours) ~ x", TABLE))
+    with pytest.raises(ValueError, match=r"'log\(hours\) ~ x' is not the name of one column.*leave y out"):
+        several.fit(TABLE, TABLE.hours)
+
+
+def test_scikit_learn_fits_by_the_formula():
+    """The response is no predictor of itself, as it was when clones forgot the formula."""
+    model = MixtureOfExperts.from_formula("y ~ x + kind", TABLE, n_components=2, random_state=0, n_init=2)
+    folds = list(KFold(3).split(TABLE))
+    wanted = [
+        MixtureOfExperts.from_formula("y ~ x + kind", TABLE.iloc[some], n_components=2, random_state=0, n_init=2).score(
+            TABLE.iloc[others]
+        )
+        for some, others in folds
+    ]
+    assert max(wanted) < 0.9
+    for y in (None, TABLE.y):
+        assert_array_equal(cross_val_score(model, TABLE, y, cv=3), wanted)
+    search = GridSearchCV(model, {"n_components": [1, 2]}, cv=3).fit(TABLE)
+    assert list(search.best_estimator_.feature_names_in_) == ["x", "kind[T.b]", "kind[T.c]"]
+    assert search.score(TABLE) == search.best_estimator_.score(TABLE)
+
+
+def test_a_fit_that_fails_leaves_the_model_and_its_formula():
+    model = MixtureOfExperts.from_formula("y ~ x", TABLE, fixed="~ kind", n_components=2, random_state=0)
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit(TABLE[TABLE.kind != "c"].assign(x=np.inf))
+    assert vars(model) == before
+    with pytest.raises(ValueError, match=r"fit_intercept=False contradicts the formula of the model, which says"):
+        model.set_params(fit_intercept=False).fit(TABLE)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from batches import assert_same_fit, same_bits
 from golden_experts import CASES, GOLDEN, fitted, problem
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -257,6 +258,35 @@ def test_groups_may_be_called_anything_and_have_one_weight():
         MixtureOfExperts(2).fit(X, y, weight, groups=groups)
     together = MixtureOfExperts(2, init_params="kmeans", n_init=1, random_state=0).fit(X, y, groups=groups)
     assert all(len(np.unique(together.labels(X, y, groups=groups)[groups == own])) == 1 for own in np.unique(groups))
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array, pd.DataFrame])
+@pytest.mark.parametrize("gate", ["same", "gate_X", [0], None])
+def test_columns_of_a_gate_are_those_of_groups(gate, form):
+    """A gate is evaluated at the first row of a group: others would make the likelihood depend on the order of rows."""
+    rng = np.random.default_rng(0)
+    z, groups = rng.normal(size=(20, 1)), np.repeat(np.arange(20), 3)
+    X, y = z[groups], rng.normal(size=60)
+    other = np.where(np.arange(60) == 32, 1.0, X[:, 0])[:, np.newaxis]
+
+    def of(Z):
+        data = {"y": y, "groups": groups} | ({"gate_X": np.asarray(Z)} if gate == "gate_X" else {})
+        return form(X if gate == "gate_X" else Z), data
+
+    (X, data), (wrong, others) = of(X), of(other)
+    model = MixtureOfExperts(2, gate=gate, random_state=0, n_init=1).fit(X, **data)
+    many = {name: [own, others[name]] for name, own in data.items()}
+    assert_array_equal(fit_many([X, wrong], model, random_state=0, **many).has_parameters, [True, gate is None])
+    calls = [
+        MixtureOfExperts(2, gate=gate, random_state=0).fit,
+        *(getattr(model, name) for name in ("score_samples", "posterior", "bic", "inference")),
+    ]
+    for call in calls:
+        if gate is None:
+            call(wrong, **others)
+            continue
+        with pytest.raises(ValueError, match=r"the columns of the gate should be the same.*row 32 has another than 30"):
+            call(wrong, **others)
 
 
 def test_steps_that_are_too_long_are_halved():

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -224,6 +225,47 @@ def _with_learned(formula, learned, side):
     )
 
 
+class Asked(NamedTuple):
+    """Formulas that nothing has been learned of: the arguments of `learn_formula`."""
+
+    formula: str
+    gate: str | None
+    fixed: str | None
+
+    def learned_of(self, table, y=None, given=None):
+        """(`Formula`, X, what else `fit` takes by name, y first), of a table.
+
+        y, and those of `given` that are no names of columns, are taken as they are. A y is the column that the left
+        side names; raises ValueError where that is several, or a function of columns.
+        """
+        given = {name: own for name, own in (given or {}).items() if own is not None}
+        columns = {name: own for name, own in given.items() if name in OF_COLUMNS and isinstance(own, str)}
+        if y is not None:
+            table = self._with_response(_as_pandas(table), y)
+        learned, X, y, gate_X = learn_formula(self.formula, table, self.gate, self.fixed, columns)
+        beside = {"y": y} | learned.row_data(table, columns) | ({} if gate_X is None else {"gate_X": gate_X})
+        beside |= {} if (offset := learned.offsets(table, columns)) is None else {"offset": offset}
+        return learned, X, beside | {name: own for name, own in given.items() if name not in columns}
+
+    def _with_response(self, data, y):
+        """The table with y in the column of the left side."""
+        response = sides_of({"formula": self.formula})["response"]
+        factors = [factor for term in response for factor in term.factors]
+        if len(factors) != 1 or factors[0].eval_method.value != "lookup":
+            raise ValueError(
+                f"y was given, and the left side of formula={self.formula!r} is not the name of one column that it "
+                "could be: leave y out, and have what the left side is made of in the table"
+            )
+        values = getattr(y, "array", None)  # of pandas, whose categories have an order
+        values = np.asarray(y) if values is None else values
+        values = values.ravel() if np.ndim(values) == 2 and np.shape(values)[1] == 1 else values
+        if np.shape(values) != (len(data),):
+            raise ValueError(
+                f"y should have the shape of {(len(data),)}, got {np.shape(y)}: the table has so many rows"
+            )
+        return data.assign(**{factors[0].expr: values})
+
+
 @dataclass(frozen=True)
 class Formula:
     """The formulas of a fit and what they learned from its table.
@@ -282,6 +324,20 @@ class Formula:
         if not all(type(own) is str for own in (*sum(strings, ()), *contents["names"], *contents["gate_names"])):
             raise ValueError(f"texts and names of a formula should be strings, got {contents}")
         return cls(**contents | {name: tuple(contents[name]) for name in ("names", "gate_names")})
+
+    def says(self):
+        """Parameters of the estimator, by name, that the formula says."""
+        said = {"fit_intercept": self.has_intercept}
+        if self.n_shared:
+            said["fixed"] = list(self.names[len(self.names) - self.n_shared :])
+        return said | ({"gate": "gate_X"} if self.gate_names else {})
+
+    def learned_of(self, table, y=None, given=None):
+        """The same formulas and columns learned anew, of another table; see `Asked.learned_of`."""
+        self._spec("response")  # raises for the text of a file that may do harm
+        asked = Asked(self.texts["formula"], self.texts.get("gate"), self.texts.get("fixed"))
+        given = {name: own for name, own in (given or {}).items() if own is not None}
+        return asked.learned_of(table, y, dict(self.columns) | given)
 
     def _spec(self, side):
         """The ModelSpec of one side; the text of a formula from a file is checked by `check_harmless` first."""
@@ -362,6 +418,9 @@ class Formula:
         """Row data by name, from some of the `columns`."""
         return of_columns(data, {name: self.columns[name] for name in names})
 
+
+#: What `fit` takes of each row that may be the name of a column.
+OF_COLUMNS = ("groups", "exposure", "offset", "sample_weight")
 
 #: Row data that is compared alone: of any type. All else are numbers.
 OF_ANY_TYPE = ("groups", "clusters")

@@ -467,6 +467,20 @@ def firsts_of(groups):
     return is_first
 
 
+def check_alike_in_groups(name, values, groups):
+    """Raises ValueError where values, (n_samples,) or (n_samples, n_columns), sparse perhaps, differ between rows of a
+    group."""
+    first = np.flatnonzero(firsts_of(groups))
+    differs = values != values[first][groups]
+    if differs.ndim > 1:
+        differs = np.asarray(differs.sum(axis=1)).ravel() > 0
+    if np.any(differs):
+        row = int(np.argmax(differs))
+        raise ValueError(
+            f"{name} should be the same for all rows of a group, row {row} has another than {first[groups[row]]}"
+        )
+
+
 def check_groups(data, n_components, said):
     """Raises ValueError where there are fewer groups than components, where what is said of a group differs between its
     rows, or where no component is left to it; `said` by name, (n_samples,) or (n_samples, n_columns) or None."""
@@ -475,12 +489,8 @@ def check_groups(data, n_components, said):
     if len(first) < n_components:
         raise ValueError(f"there are {len(first)} groups for n_components = {n_components}: each component needs one")
     for name, values in said.items():
-        if values is not None and np.any(values != values[first][groups]):
-            differs = (values != values[first][groups]).reshape(len(values), -1)
-            row = int(np.flatnonzero(np.any(differs, axis=1))[0])
-            raise ValueError(
-                f"{name} should be the same for all rows of a group, row {row} has another than {first[groups[row]]}"
-            )
+        if values is not None:
+            check_alike_in_groups(name, values, groups)
     if known is not None:
         allowed = known
         if known.ndim == 1:

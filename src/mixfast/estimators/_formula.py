@@ -8,8 +8,10 @@ from typing import Any, Self
 
 from mixfast._typing import Column
 from mixfast.design import NamesOfAll
+from mixfast.estimators._density import fitting
 from mixfast.estimators._responses import check_classes
-from mixfast.formula import OF_ANY_TYPE, Formula, learn_formula, of_columns
+from mixfast.formula import OF_ANY_TYPE, Asked, Formula, of_columns
+from mixfast.in_messages import in_short
 from mixfast.tables import names_of
 
 #: Methods that look at rows: a model that was fitted by a formula takes tables in them.
@@ -56,7 +58,9 @@ def of_tables(method):
         if not estimator._has_responses_in(X):
             return method(estimator, X, *args, **kwargs)
         formula = estimator._fitted_formula
-        given = kwargs.keys() | set(list(parameters)[2 : 2 + len(args)])
+        kwargs |= zip(list(parameters)[2 : 2 + len(args)], args, strict=True)
+        kwargs = {name: own for name, own in kwargs.items() if own is not None}  # scikit-learn's tools pass y=None
+        given = set(kwargs)
 
         def is_wanted(name):
             return name not in given and (name in parameters or (takes_all and name in estimator._row_data))
@@ -70,18 +74,49 @@ def of_tables(method):
         kwargs |= formula.row_data(X, [name for name in formula.columns if name != "offset" and is_wanted(name)])
         of_rows = {*OF_ANY_TYPE, *OF_NUMBERS} & kwargs.keys()
         kwargs |= of_columns(X, {name: kwargs[name] for name in of_rows if isinstance(kwargs[name], str)})
-        return method(estimator, formula.design(X), *args, **kwargs)
+        return method(estimator, formula.design(X), **kwargs)
+
+    return with_formula
+
+
+def fitted_to_tables(fit):
+    """Decorates `fit`: a model with a formula learns it anew of a table. A fit to an array, or to a table of the terms,
+    is one without a formula."""
+
+    @wraps(fit)
+    def with_formula(estimator, X, y=None, sample_weight=None, **row_data):
+        if not estimator._has_responses_in(X):
+            return fit(estimator, X, y, sample_weight, **row_data)
+        formula = estimator._fitted_formula
+        for name, value in formula.says().items():
+            if getattr(estimator, name) != value:
+                raise ValueError(
+                    f"{name}={in_short(getattr(estimator, name))} contradicts the formula of the model, which says "
+                    f"{name}={value!r}: set that, or make a model of another formula by from_formula"
+                )
+        return estimator._fit_table(formula, X, y, row_data | {"sample_weight": sample_weight})
 
     return with_formula
 
 
 class FittedByFormula:
-    """Base of regressions that can be fitted by formulas."""
+    """Base of regressions that can be fitted by formulas.
+
+    `_fitted_formula` is the formula that the last fit learned. Clones have it too: a fit of theirs to a table learns it
+    anew.
+    """
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         for name in OF_ROWS:
             setattr(cls, name, of_tables(getattr(cls, name)))
+        cls.fit = fitted_to_tables(cls.fit)
+
+    def __sklearn_clone__(self):
+        copied = super().__sklearn_clone__()
+        if "_fitted_formula" in vars(self):
+            copied._fitted_formula = self._fitted_formula
+        return copied
 
     def _has_responses_in(self, X):
         """Whether X is a table that a formula makes rows and responses of."""
@@ -129,7 +164,9 @@ class FittedByFormula:
         model : object
             Fitted. Its methods take tables with the same columns, and find there whatever they need, y too where it is
             not given; what else they take of rows may be the name of a column: `inference(table, clusters="school")`.
-            `feature_names_in_` are the terms.
+            `feature_names_in_` are the terms. `fit(table)` of the model, and of its clones, learns the formula anew, so
+            that `cross_val_score(model, table)` and `GridSearchCV` fit by it. A fit to an array, or to a table of the
+            terms alone, is one without a formula.
 
         Raises
         ------
@@ -155,25 +192,26 @@ class FittedByFormula:
         >>> print(model.feature_names_in_, round(model.score(table), 2))
         ['x' 'I(x ** 2)'] 0.47
         """
+        asked = Asked(formula, gate, fixed)
+        if "fit_intercept" in params:
+            raise ValueError(f"fit_intercept={params['fit_intercept']!r} is said by the formula: leave it out")
         named = {"groups": groups, "exposure": exposure, "offset": offset, "sample_weight": sample_weight}
-        columns = {name: column for name, column in named.items() if column is not None}
-        learned, X, y, gate_X = learn_formula(formula, data, gate, fixed, columns)
-        own = {"fit_intercept": learned.has_intercept}
-        if learned.n_shared:
-            own["fixed"] = list(learned.names[len(learned.names) - learned.n_shared :])
-        if gate_X is not None:
-            own["gate"] = "gate_X"
-        twice = own.keys() & params.keys()
-        if twice:
-            raise ValueError(f"{min(twice)}={params[min(twice)]!r} is said by the formula: leave it out")
-        model = cls(**own, **params)
-        beside = learned.row_data(data, columns) | ({} if gate_X is None else {"gate_X": gate_X})
-        beside |= {} if (sum_of_all := learned.offsets(data, columns)) is None else {"offset": sum_of_all}
-        model._names_of_all = NamesOfAll(model._classes_by_formula(learned, y))
-        model.fit(X, y, **beside)
-        vars(model).pop("_names_of_all")  # those of the table are not those of a later fit
-        model._fitted_formula = learned
-        return model
+        return cls(**params)._fit_table(asked, data, None, named)
+
+    @fitting
+    def _fit_table(self, formula, table, y, given):
+        """`fit` by a formula, which is learned of the table, or learned anew; y and what else is given, but for None
+        and names of columns, are not looked for in it."""
+        formula, X, data = formula.learned_of(table, y, given)
+        vars(self).update(formula.says())
+        if not (knows_all := "_names_of_all" in vars(self)):
+            self._names_of_all = NamesOfAll(self._classes_by_formula(formula, data["y"]))
+        self._fitted_formula = formula  # X are its terms
+        self.fit(X, **data)
+        if not knows_all:
+            vars(self).pop("_names_of_all")  # those of the table are not those of a later fit
+        self._fitted_formula = formula
+        return self
 
     def _classes_by_formula(self, formula, y):
         """The classes of each response, in the order of the categories of its column; None where the left side has no

@@ -63,6 +63,7 @@ from mixfast.reading import html_of_numbers
 from mixfast.relations import Draws
 from mixfast.row_data import (
     OF_COMPONENTS,
+    check_alike_in_groups,
     check_finite,
     check_names,
     check_not_missing,
@@ -601,9 +602,6 @@ default='gaussian'
         named = [own for own in ("fixed", "gate", "columns") if isinstance(params[own], list | tuple)]
         return clone(self).set_params(**{own: placed(params[own]) for own in named}) if named else self
 
-    def _said_of_groups(self, data, sample_weight, init_params):
-        return super()._said_of_groups(data, sample_weight, init_params) | {"the columns of the gate": data.get("gate")}
-
     def _attributes_of_responses(self, rounded):
         """The attributes that a record of rounded parameters gives, by name: a list with an entry for each response,
         None where it has no such attribute. Arrays may have more dimensions in front."""
@@ -732,6 +730,8 @@ default='gaussian'
             checked["gate"] = gate
         if "gate_X" in data:
             checked["gate_X"] = gate
+        if "groups" in checked and self.gate is not None:
+            check_alike_in_groups("the columns of the gate", rows if gate is None else gate, checked["groups"])
         if reset:
             self._n_columns_of_X, self._n_gate_columns = rows.shape[1], (rows if gate is None else gate).shape[1]
         offsets = {name: data[name] for name in ("exposure", "offset") if name in data}
@@ -856,7 +856,8 @@ default='gaussian'
             What `blocks` makes, and other sources (`mixfast.partitions`), bring y and all else with them.
             Computed in float64; parameters are rounded to the precision of X. A sparse one stays sparse: a few hundred
             rows at a time get their zeros. The fit is that of the dense X, to the last bit, and takes as long;
-            `inference` alone makes all of X dense.
+            `inference` alone makes all of X dense. Of a model by `from_formula`, and of its clones, a table that the
+            formula is learned of anew; what else it names there is looked up where it is not given.
         y : array-like of shape (n_samples,), default=None
             Responses, which sources alone bring with them; of 'binomial' also two labels, the second of which is the
             success, and (n_samples, 2), successes and failures; of 'multinomial' labels or (n_samples, n_classes)
@@ -899,7 +900,11 @@ default='gaussian'
         return self._fit_counted(rows, sample_weight)
 
     def fit_predict(
-        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None
+        self,
+        X: RowsLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
     ) -> Integers:
         """Fit, then the most likely component of each row: `fit(X, y).labels(X, y)`.
 
