@@ -369,6 +369,82 @@ def test_a_model_that_knows_exposures_warns_where_they_are_missing():
         model.sample(3, exposure=-1)
 
 
+#: Uses of a model of two columns at exposures of rows, or at one.
+AT_EXPOSURES = {
+    "impute": lambda model, X, e: model.impute(np.column_stack([X[:, 0], np.full(len(X), np.nan)]), exposure=e),
+    "sample_missing": lambda model, X, e: model.sample_missing(
+        np.column_stack([X[:, 0], np.full(len(X), np.nan)]), n_draws=3, random_state=0, exposure=e
+    ),
+    "conditional_mean": lambda model, X, e: model.conditional_mean(X[:, :1], 0, exposure=e),
+    "condition": lambda model, X, e: model.condition(0, X[0, 0], exposure=None if e is None else e[0]).weights_,
+    "cdf": lambda model, X, e: model.marginal(0).cdf(X[:, :1], exposure=e),
+    "ppf": lambda model, X, e: model.marginal(0).ppf(np.linspace(0.01, 0.99, len(X)), exposure=e),
+    "is_outlier": lambda model, X, e: model.is_outlier(X, contamination=0.1, n_draws=5000, exposure=e),
+    "log_density_level": lambda model, X, e: model.log_density_level(0.9, 5000, exposure=None if e is None else e[0]),
+}
+
+
+def rates_and_counts(unit):
+    """Rates of an exposure of `unit`, counts at it, and the exposures."""
+    rates = np.array([[2.0, 9.0], [12.0, 3.0]])
+    model = PoissonMixture.from_parameters(weights=[0.6, 0.4], rates=rates / unit, is_exposed=unit != 1)
+    return model, model.sample(60, random_state=0, exposure=unit)[0], np.full(60, unit)
+
+
+@pytest.mark.parametrize("use", AT_EXPOSURES)
+def test_uses_of_a_density_at_an_exposure_are_those_of_its_rates_times_it(use):
+    (plain, X, _), (model, _, exposure) = rates_and_counts(1.0), rates_and_counts(4.0)
+    wanted = AT_EXPOSURES[use](plain, X, None)
+    np.testing.assert_allclose(AT_EXPOSURES[use](model, X, exposure), wanted, rtol=1e-12)
+    with pytest.warns(UserWarning, match="fitted with exposures"):
+        assert np.any(AT_EXPOSURES[use](model, X, None) != wanted)
+    with pytest.raises(ValueError, match="exposure should be finite and above zero, in row 0 it is -4"):
+        AT_EXPOSURES[use](model, X, -exposure)
+
+
+def test_rows_of_other_exposures_have_other_levels():
+    """Each row is compared with rows of its exposure: all at once as those of each exposure by themselves, and where
+    there are more exposures than levels as often outliers."""
+    model, rng = rates_and_counts(4.0)[0], np.random.default_rng(2)
+    exposure = rng.choice([0.5, 8.0, 300.0], 3000)
+    X = model.sample(3000, random_state=1, exposure=exposure)[0]
+    X[::3, 1] = np.nan
+    found = model.is_outlier(X, contamination=0.1, n_draws=4000, exposure=exposure)
+    for own in np.unique(exposure):
+        rows = exposure == own
+        alone = model.is_outlier(X[rows], contamination=0.1, n_draws=4000, exposure=own)
+        np.testing.assert_array_equal(found[rows], alone)
+    many = np.exp(rng.uniform(np.log(4), np.log(4000), 5000))
+    X = model.sample(5000, random_state=1, exposure=many)[0]
+    n_outliers = np.sum(model.is_outlier(X, contamination=0.1, n_draws=50_000, exposure=many))
+    low, high = stats.binom(5000, [0.085, 0.11]).ppf([1e-6, 1 - 1e-6])  # counts are discrete: fewer lie below a level
+    assert low <= n_outliers <= high
+
+
+def test_rows_of_a_group_are_filled_in_from_one_component():
+    model, X, _ = rates_and_counts(1.0)
+    groups = np.arange(60) // 6
+    X[:, 1] = np.nan
+    shares = model.predict_proba(X, groups=groups)
+    np.testing.assert_allclose(model.impute(X, groups=groups)[:, 1], shares @ model.rates_[:, 1], rtol=1e-12)
+    known = np.full(60, 1)
+    np.testing.assert_allclose(model.impute(X, known_labels=known)[:, 1], model.rates_[1, 1], rtol=1e-12)
+    X[:] = np.nan  # groups are of one component or the other, 0.6 to 0.4
+    apart = PoissonMixture.from_parameters(weights=[0.6, 0.4], rates=[[1.0, 1.0], [1e6, 1e6]])
+    drawn = apart.sample_missing(X, n_draws=400, random_state=0, groups=groups)[:, :, 0].reshape(400, 10, 6) > 1000
+    assert np.all(drawn == drawn[:, :, :1])
+    low, high = stats.binom(4000, 0.4).ppf([1e-6, 1 - 1e-6])
+    assert low <= drawn[:, :, 0].sum() <= high
+
+
+def test_what_a_use_of_a_density_does_not_take_is_named():
+    model, X, exposure = rates_and_counts(4.0)
+    with pytest.raises(TypeError, match=r"PoissonMixture\.is_outlier\(\) .* 'groups': .* it takes exposure"):
+        model.is_outlier(X, groups=exposure)
+    with pytest.raises(TypeError, match=r"PoissonMixture\.impute\(\) .* 'hours': it takes X, exposure"):
+        model.impute(X, hours=exposure)
+
+
 def test_exposures_follow_the_other_arguments_by_position():
     X, _, exposure = events()
     weight = np.random.default_rng(6).integers(1, 3, len(X)).astype(float)

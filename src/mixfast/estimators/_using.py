@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 from mixfast._docstrings import described
 from mixfast._typing import Column, RowsLike, Seed
 from mixfast.estimators._by_em import OF_EACH_COMPONENT
+from mixfast.estimators._density import of_rows
 from mixfast.families.missing import patterns_of
 from mixfast.in_messages import among, in_short, one_name
-from mixfast.row_data import separated
+from mixfast.row_data import OF_COMPONENTS, numbered, rows_with, separated
 from mixfast.tables import is_nothing, is_table
 
 #: Draws that a level of the density is found from: a share of 0.95 has a standard error of 0.0007.
@@ -28,6 +29,12 @@ N_DRAWS = 100_000
 #: 3 and so on, of LARGEST_STEP at most: 4,000 of 100,000, by which a share of 0.01 has a standard error of 0.0016.
 PATTERNS_WITH_ALL_DRAWS = 10
 LARGEST_STEP = 25
+
+#: Rows of up to so many different exposures have levels at each; of more, levels lie between those at so many. Of
+#: 40,000 draws of components of rates (5, 1) and (50, 80), exposures from 0.1 to 100, 4.8% and 0.97% were outliers
+#: where 5% and 1% were asked for, from 1 to 1000 5.0% and 0.93%; with one exposure 4.7% to 4.9% and 0.88% to 0.96%:
+#: counts have densities that many rows share, so that fewer are below a level.
+MOST_EXPOSURES = 32
 
 #: Halvings of an interval of doubles until nothing lies between its ends: their bits are 64, and a few more.
 MOST_HALVINGS = 2100
@@ -43,13 +50,15 @@ class UsedAsDensity:
         """A fitted model of some columns, by their numbers."""
         raise TypeError(f"columns of a {type(self).__name__} have no distribution of their own of the same kind")
 
-    def _given(self, columns, values):
-        """A fitted model of the other columns, given values of some, in their order."""
-        resp = self._shares_given(columns, values[np.newaxis])[0]
+    def _given(self, columns, values, **given):
+        """A fitted model of the other columns, given values of some, in their order; `given` is what the family wants
+        to know of the row beside these."""
+        resp = self._shares_given(columns, values[np.newaxis], **given)[0]
         return self._margin(self._others(columns))._reweighted(resp)
 
     def _expected_others(self, X, columns):
-        """E[other columns | given ones, k] as a function of k: (n_samples, n_others), or (n_others,) for all rows."""
+        """E[other columns | given ones, k] as a function of k: (n_samples, n_others), or (n_others,) for all rows; a
+        class whose rows have more that densities depend on takes that too, by its name."""
         means = self._centres()[:, self._others(columns)]
         return lambda k: means[k]
 
@@ -63,9 +72,27 @@ class UsedAsDensity:
         """The same components with other weights."""
         return self._of_components(weights, self._fitted_params())
 
-    def _shares_given(self, columns, X):
+    def _shares_given(self, columns, X, **given):
         """Responsibilities (n_samples, n_components) of rows of which some columns are known, a table or an array."""
-        return self._margin_for(columns, X)._shares_of_rows(X)
+        return self._margin_for(columns, X)._shares_of_rows(X, **given)
+
+    # ---- what rows have beside their values ----
+
+    def _check_names_given(self, function, data):
+        """What the density of a row depends on beside its values, of arguments by name; TypeError for others."""
+        known = [name for name in self._row_data if name not in OF_COMPONENTS]
+        for name in data:
+            if name not in known:
+                raise TypeError(
+                    f"{type(self).__name__}.{function}() got an unexpected keyword argument {name!r}"
+                    + (f": of what rows have beside their values it takes {', '.join(known)}" if known else "")
+                )
+        return {name: values for name, values in data.items() if values is not None}
+
+    def _checked_given(self, function, data, n_samples):
+        """The same checked, (n_samples,) each; a warning where the fit was given what is not given here."""
+        data = self._check_names_given(function, data)
+        return self._check_row_data(data, np.empty((n_samples, 0)), reset=False)
 
     def _margin_for(self, columns, X):
         """The model of some columns that reads these rows of them."""
@@ -141,7 +168,7 @@ class UsedAsDensity:
         """
         return self._margin(self._places(columns))
 
-    def condition(self, columns: Column | Sequence[Column], values: ArrayLike) -> Self:
+    def condition(self, columns: Column | Sequence[Column], values: ArrayLike, **row_data: ArrayLike | None) -> Self:
         """The mixture that the other columns follow where some have given values.
 
         Parameters
@@ -150,6 +177,8 @@ class UsedAsDensity:
             Numbers or names of those whose values are given; they leave at least one.
         values : float or array-like of shape (n_columns,)
             In the order of `columns`.
+        **row_data
+            What the row has beside its values: of a `PoissonMixture` its exposure, a number.
 
         Returns
         -------
@@ -168,12 +197,13 @@ class UsedAsDensity:
             As `marginal`.
         """
         places = self._places(columns, leaves_some=True)
+        row_data = self._check_names_given("condition", row_data)
         given = np.atleast_1d(np.asarray(values, dtype=object))  # whose strings make none of numbers beside them
         values = np.atleast_1d(np.asarray(values))
         if values.shape != (len(places),):
             raise ValueError(f"values should be {len(places)}, one for each of the columns, got {values.shape}")
         self._check_given(places, given)
-        return self._given(places, values)
+        return self._given(places, values, **row_data)
 
     def _check_given(self, places, values):
         """Raises ValueError for values of some columns that are missing, or no numbers in columns of numbers."""
@@ -190,7 +220,10 @@ class UsedAsDensity:
             if not np.isfinite(value):
                 raise ValueError(f"values has {value} for {column}, and should have a finite number")
 
-    def conditional_mean(self, X_given: RowsLike, columns: Column | Sequence[Column]) -> NDArray[np.float64]:
+    @of_rows
+    def conditional_mean(
+        self, X_given: RowsLike, columns: Column | Sequence[Column], **row_data: ArrayLike | None
+    ) -> NDArray[np.float64]:
         """The means of the other columns of rows of which some columns are known: regression by the joint density.
 
         Parameters
@@ -200,6 +233,8 @@ class UsedAsDensity:
             there.
         columns : int, str or list of them
             Numbers or names of the columns that are known; they leave at least one.
+        **row_data
+            As in `fit`: rows of an exposure have means at it, rows of a group are of the same component.
 
         Returns
         -------
@@ -217,40 +252,43 @@ class UsedAsDensity:
         """
         places = self._places(columns, leaves_some=True)
         margin = self._margin_for(places, X_given)
-        rows, _ = separated(margin._read_rows(X_given, reset=False))
-        rows = rows.toarray() if scipy.sparse.issparse(rows) else rows
-        shares = margin._shares_of_rows(X_given)
-        means, others = self._expectations(shares, rows, places), self._others(places)
+        rows, given, shares = margin._read_with_shares(X_given, row_data)
+        means, others = self._expectations(shares, rows, places, given), self._others(places)
         for own, there, _ in _patterns_with_gaps(rows):  # the others are more than those that are asked for
             known = [places[j] for j in there]
-            expected = self._expectations(shares[own], rows[np.ix_(own, there)], known)
+            expected = self._expectations(shares[own], rows[np.ix_(own, there)], known, _of(own, given))
             means[own] = expected[:, np.searchsorted(self._others(known), others)]
         return means
 
-    def _expectations(self, resp, X, places):
+    def _expectations(self, resp, X, places, given):
         """Means (n_samples, n_others) of the other columns, of rows of these components."""
-        expected = self._expected_others(X, places)
+        expected = self._expected_others(X, places, **given)
         return sum(resp[:, k, np.newaxis] * expected(k) for k in range(resp.shape[1]))
 
     # ---- missing entries ----
 
-    def _read_missing(self, X):
-        """(rows, float64, as the family has them, NaN where an entry is missing; responsibilities of all that is
-        there)"""
-        self._check_takes_missing()
+    def _read_with_shares(self, X, row_data):
+        """(rows as the family has them, dense; what each has that densities depend on, by name; responsibilities of all
+        that is there, float64)"""
         self._check_ready()
         self._check_assigned()
-        rows, _ = separated(self._read_rows(X, reset=False))
-        rows = np.array(rows.toarray() if scipy.sparse.issparse(rows) else rows, dtype=np.float64)
-        return rows, self._shares_of_rows(X)
+        read = self._read_rows(rows_with(X, row_data), reset=False)
+        rows, data = separated(read)
+        given = {name: values for name, values in data.items() if name not in OF_COMPONENTS}
+        shares = self._evaluate_read(read, resp=True).resp.astype(np.float64)
+        return rows.toarray() if scipy.sparse.issparse(rows) else rows, given, shares
 
-    def impute(self, X: RowsLike) -> NDArray[np.float64]:
-        """Fill rows with the means of what is missing given what is there; at an exposure of 1, where there is one.
+    @of_rows
+    def impute(self, X: RowsLike, **row_data: ArrayLike | None) -> NDArray[np.float64]:
+        """Fill rows with the means of what is missing given what is there.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             NaN where an entry is missing.
+        **row_data
+            As in `fit`: rows of an exposure have means at it, those of known labels means in these components, and how
+            likely each component is in a group is said by all rows of that.
 
         Returns
         -------
@@ -266,13 +304,19 @@ class UsedAsDensity:
         TypeError
             For mixtures that know no missing entries, or no means of columns given others: categories have none.
         """
-        rows, shares = self._read_missing(X)
+        self._check_takes_missing()
+        rows, given, shares = self._read_with_shares(X, row_data)
+        rows = np.array(rows, dtype=np.float64)
         for own, there, missing in _rows_by_pattern(rows):
-            rows[np.ix_(own, missing)] = self._expectations(shares[own], rows[np.ix_(own, there)], there)
+            known = rows[np.ix_(own, there)]
+            rows[np.ix_(own, missing)] = self._expectations(shares[own], known, there, _of(own, given))
         return self._as_given(rows)
 
-    def sample_missing(self, X: RowsLike, n_draws: int = 1, random_state: Seed = None) -> NDArray[np.float64]:
-        """Draw what is missing in rows given what is there (multiple imputation), at an exposure of 1 if there is one.
+    @of_rows
+    def sample_missing(
+        self, X: RowsLike, n_draws: int = 1, random_state: Seed = None, **row_data: ArrayLike | None
+    ) -> NDArray[np.float64]:
+        """Draw what is missing in rows given what is there (multiple imputation).
 
         Parameters
         ----------
@@ -282,6 +326,8 @@ class UsedAsDensity:
             Number of draws of each row.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own `random_state`; if that is an int, each call gives the same draws.
+        **row_data
+            As in `impute`. All rows of a group are drawn from one component.
 
         Returns
         -------
@@ -298,12 +344,16 @@ class UsedAsDensity:
         TypeError
             For mixtures that know no missing entries, or not how these are distributed given others.
         """
-        rows, shares = self._read_missing(X)
-        rng, fill = self._rng_of_sample(n_draws, random_state), self._filler(rows)
-        cumulated = np.cumsum(shares, axis=1)
+        self._check_takes_missing()
+        rows, given, shares = self._read_with_shares(X, row_data)
+        rows = np.array(rows, dtype=np.float64)
+        rng, fill = self._rng_of_sample(n_draws, random_state), self._filler(rows, **given)
+        cumulated, groups = np.cumsum(shares, axis=1), row_data.get("groups")
+        places = np.arange(len(rows)) if groups is None else numbered(groups, len(rows))
         drawn = np.repeat(rows[np.newaxis], n_draws, axis=0)
         for draw in drawn:
-            below = cumulated[:, :-1] < cumulated[:, -1:] * rng.random_sample((len(rows), 1))
+            uniform = rng.random_sample((len(rows), 1))[places]
+            below = cumulated[:, :-1] < cumulated[:, -1:] * uniform
             fill(draw, np.sum(below, axis=1), rng)
         return np.stack([self._as_given(draw) for draw in drawn])
 
@@ -335,17 +385,19 @@ class UsedAsDensity:
             raise TypeError(f"the distribution function of a {type(self).__name__} is not known in closed form")
         return family, self._fitted_params()
 
-    def _mixed_cdf(self, family, params, x):
+    def _mixed_cdf(self, family, params, x, given):
         weights = np.asarray(self.weights_, dtype=np.float64)
-        return np.clip(family.cdf(params, x[:, np.newaxis]) @ (weights / weights.sum()), 0, 1)
+        return np.clip(family.cdf(params, x[:, np.newaxis], **given) @ (weights / weights.sum()), 0, 1)
 
-    def cdf(self, X: RowsLike) -> NDArray[np.float64]:
+    def cdf(self, X: RowsLike, **row_data: ArrayLike | None) -> NDArray[np.float64]:
         """The distribution function, of models of one column: how likely values up to those of the rows are.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, 1)
             The rows.
+        **row_data
+            What rows have beside their values: exposures of a `PoissonMixture`.
 
         Returns
         -------
@@ -365,15 +417,18 @@ class UsedAsDensity:
         rows = check_array(X, dtype=np.float64)
         if rows.shape[1] != 1:
             raise ValueError(f"X has {rows.shape[1]} features, and the model has 1")
-        return self._mixed_cdf(family, params, rows[:, 0])
+        return self._mixed_cdf(family, params, rows[:, 0], self._checked_given("cdf", row_data, len(rows)))
 
-    def ppf(self, q: ArrayLike) -> NDArray[np.float64]:
+    def ppf(self, q: ArrayLike, **row_data: ArrayLike | None) -> NDArray[np.float64]:
         """Quantiles, of models of one column: the least value that `cdf` is at least q at.
 
         Parameters
         ----------
         q : float or array-like
             From 0 to 1.
+        **row_data
+            What rows have beside their values, a number or an array of the shape of `q`: exposures of a
+            `PoissonMixture`.
 
         Returns
         -------
@@ -394,17 +449,19 @@ class UsedAsDensity:
         shape, q = np.shape(q), np.ravel(np.asarray(q, dtype=np.float64))
         if not np.all((q >= 0) & (q <= 1)):
             raise ValueError(f"q should be from 0 to 1, got {q[~((q >= 0) & (q <= 1))][0]}")
+        row_data = {name: np.ravel(own) for name, own in row_data.items() if own is not None}
+        given = self._checked_given("ppf", row_data, len(q))
         least, most = family.support
         inside = (q > 0) & (q < 1)
 
         def reaches(x):
-            return self._mixed_cdf(family, params, x) >= q
+            return self._mixed_cdf(family, params, x, given) >= q
 
         low, high = np.full(len(q), max(least, -1.0)), np.full(len(q), min(most, 1.0))
         if np.isinf(least):
             low = _moved_out(low, reaches, inside)
         if np.isinf(most):
-            high = _moved_out(high, lambda x: self._mixed_cdf(family, params, x) < q, inside)
+            high = _moved_out(high, lambda x: ~reaches(x), inside)
         if not np.isinf(least):  # the least value may have the probability
             high = np.where(reaches(low), low, high)
         for _ in range(MOST_HALVINGS):
@@ -419,7 +476,9 @@ class UsedAsDensity:
 
     # ---- regions of highest density ----
 
-    def log_density_level(self, share: float, n_draws: int = N_DRAWS, random_state: Seed = 0) -> float:
+    def log_density_level(
+        self, share: float, n_draws: int = N_DRAWS, random_state: Seed = 0, **row_data: ArrayLike | None
+    ) -> float:
         """The log density that a share of the rows exceeds: those that do are the region of highest density.
 
         Parameters
@@ -430,6 +489,8 @@ class UsedAsDensity:
             Rows that are drawn to find it; its share then has a standard error of sqrt(share (1 - share) / n_draws).
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
+        **row_data
+            What rows have beside their values: of a `PoissonMixture` their exposure, a number.
 
         Returns
         -------
@@ -448,19 +509,38 @@ class UsedAsDensity:
         check_is_fitted(self)
         if not isinstance(share, Real) or not 0 < share < 1:
             raise ValueError(f"share={in_short(share)} should be between 0 and 1")
-        drawn = self._draws_for_levels(n_draws, random_state)
-        return _level(self._evaluate_read(drawn, log_norm=True).log_norm, share)
+        self._check_has_levels(n_draws)
+        given = self._checked_given("log_density_level", row_data, 1)
+        return self._levels_of_patterns([], share, n_draws, random_state, given)[0]
 
-    def _draws_for_levels(self, n_draws, random_state):
-        """Rows as the family has them."""
+    def _check_has_levels(self, n_draws):
+        check_is_fitted(self)
         if self._needed_row_data:
             raise TypeError(f"rows of a {type(self).__name__} have no density, but that of responses")
         if not isinstance(n_draws, Integral) or n_draws < 2:
             raise ValueError(f"n_draws={n_draws!r} should be an integer of at least 2")
-        return self._draw(n_draws, check_random_state(random_state))[0]
+
+    def _levels_of_patterns(self, gaps, share, n_draws, random_state, given):
+        """The levels of rows without gaps, from all draws, then of those that lack each of some lists of columns.
+        `given` is what all rows have beside their values, (1,) each."""
+        given = {name: np.broadcast_to(values, n_draws) for name, values in given.items()}
+        drawn = self._draw(n_draws, check_random_state(random_state), **given)[0]
+        levels = [_level(self._evaluate_read(rows_with(drawn, given), log_norm=True).log_norm, share)]
+        step = _step_of_draws(len(gaps))
+        for missing in gaps:
+            lacking = drawn[::step].copy()
+            lacking[:, missing] = np.nan
+            some = rows_with(lacking, {name: values[::step] for name, values in given.items()})
+            levels.append(_level(self._evaluate_read(some, log_norm=True).log_norm, share))
+        return levels
 
     def is_outlier(
-        self, X: RowsLike, contamination: float = 0.01, n_draws: int = N_DRAWS, random_state: Seed = 0
+        self,
+        X: RowsLike,
+        contamination: float = 0.01,
+        n_draws: int = N_DRAWS,
+        random_state: Seed = 0,
+        **row_data: ArrayLike | None,
     ) -> NDArray[np.bool_]:
         """Which rows lie where the density is lowest.
 
@@ -483,6 +563,10 @@ class UsedAsDensity:
             of processor time, with 500 of 30 columns 1.1 s (three full covariances; all draws took 3.9 and 27 s).
         random_state : int, RandomState instance or None, default=0
             Seed of the draws.
+        **row_data
+            What rows have beside their values: exposures of a `PoissonMixture`. A row is compared with rows of its
+            exposure. Of k exposures, 32 at most, each has levels from n_draws / ceil(k / 10) draws; where there are
+            more, levels are those at 32 exposures, evenly spaced in the logarithm, and between them on straight lines.
 
         Returns
         -------
@@ -496,16 +580,33 @@ class UsedAsDensity:
         """
         if not isinstance(contamination, Real) or not 0 < contamination < 1:
             raise ValueError(f"contamination={contamination!r} should be between 0 and 1")
-        log_density = self.score_samples(X)
-        drawn = self._draws_for_levels(n_draws, random_state)
-        patterns = _patterns_with_gaps(separated(self._read_rows(X, reset=False))[0])
-        of_all = self._evaluate_read(drawn, log_norm=True).log_norm
-        levels = np.full(len(log_density), _level(of_all, 1 - contamination))
-        for own, _, missing in patterns:
-            lacking = drawn[:: _step_of_draws(len(patterns))].copy()
-            lacking[:, missing] = np.nan
-            levels[own] = _level(self._evaluate_read(lacking, log_norm=True).log_norm, 1 - contamination)
+        self._check_has_levels(n_draws)
+        read = self._read_rows(rows_with(X, self._check_names_given("is_outlier", row_data)), reset=False)
+        rows, data = separated(read)
+        log_density = self._evaluate_read(read, log_norm=True).log_norm
+        patterns, exposure = _patterns_with_gaps(rows), data.get("exposure")
+        levels = self._levels_of_rows(len(log_density), patterns, 1 - contamination, n_draws, random_state, exposure)
         return log_density < levels
+
+    def _levels_of_rows(self, n_rows, patterns, share, n_draws, random_state, exposure):
+        """The level that each row is compared with, (n_rows,); `exposure` is None or (n_rows,)."""
+        gaps = [missing for _, _, missing in patterns]
+        if exposure is None:
+            at, knots = np.zeros(n_rows), np.zeros(1)
+            levels = np.array([self._levels_of_patterns(gaps, share, n_draws, random_state, {})])
+        else:
+            known = np.unique(exposure)
+            if len(known) > MOST_EXPOSURES:
+                known = np.geomspace(known[0], known[-1], MOST_EXPOSURES)
+            at, knots, n_of_each = np.log(exposure), np.log(known), max(2, n_draws // _step_of_draws(len(known)))
+            of_each = [{"exposure": np.array([own])} for own in known]
+            levels = np.array(
+                [self._levels_of_patterns(gaps, share, n_of_each, random_state, given) for given in of_each]
+            )
+        found = np.interp(at, knots, levels[:, 0])
+        for number, (own, _, _) in enumerate(patterns, start=1):
+            found[own] = np.interp(at[own], knots, levels[:, number])
+        return found
 
 
 def _step_of_draws(n_patterns):
@@ -517,6 +618,11 @@ def _level(log_density, share):
     """What a share of rows exceeds: that of a row, for between two densities of zero, whose logarithms are infinite,
     there is nothing."""
     return float(np.quantile(log_density.astype(np.float64), 1 - share, method="lower"))
+
+
+def _of(rows, given):
+    """What some rows, by their numbers, have beside their values."""
+    return {name: values[rows] for name, values in given.items()}
 
 
 def _patterns_with_gaps(rows):
@@ -545,12 +651,13 @@ def _rows_by_pattern(rows):
     ]
 
 
-def filler_of_independent_columns(model, rows):
-    """`_filler` of components with independent columns: whole rows are drawn, of which what is missing stays."""
+def filler_of_independent_columns(model, rows, **given):
+    """`_filler` of components with independent columns: whole rows are drawn, of which what is missing stays. `given`
+    is what the family wants to know of the rows beside these."""
     gaps, params, family = np.isnan(rows), model._fitted_params(), model._family()
 
     def fill(draw, labels, rng):
-        draw[gaps] = family.sample(params, labels, rng)[gaps]
+        draw[gaps] = family.sample(params, labels, rng, **given)[gaps]
 
     return fill
 
@@ -568,8 +675,8 @@ class IndependentColumns:
             **self._options_of_columns(columns),
         )
 
-    def _filler(self, rows):
-        return filler_of_independent_columns(self, rows)
+    def _filler(self, rows, **given):
+        return filler_of_independent_columns(self, rows, **given)
 
 
 #: Structures that some columns have as all have them; others become matrices of each component.
@@ -627,9 +734,9 @@ class EllipticalColumns:
         slopes, _ = self._slopes(columns)
         return lambda k: means[k, others] + (X - means[k, columns]) @ slopes[k].T
 
-    def _given(self, columns, values):
+    def _given(self, columns, values, **given):
         values, others = np.asarray(values, dtype=np.float64), self._others(columns)
-        weights = self._shares_given(columns, values[np.newaxis])[0]
+        weights = self._shares_given(columns, values[np.newaxis], **given)[0]
         structure, covariances = self._as_kept()
         means = self._centres()
         if structure in UNCORRELATED:

@@ -182,6 +182,13 @@ class PoissonMixture(IndependentColumns, MixtureWithMissingEntries, LikelihoodMi
     def _centres(self):
         return np.asarray(self.rates_, dtype=np.float64)
 
+    def _expected_others(self, X, columns, exposure=None):
+        own = super()._expected_others(X, columns)
+        return own if exposure is None else lambda k: exposure[:, np.newaxis] * own(k)
+
+    def _options_of_columns(self, columns):
+        return super()._options_of_columns(columns) | {"is_exposed": getattr(self, "is_exposed_", False)}
+
     def _family(self):
         return Poisson(alpha=self.alpha, beta=self.beta)
 

@@ -220,7 +220,8 @@ class Family(ABC):
         """A `ColumnKind` for each column."""
         return [self.column_kind] * n_features
 
-    #: cdf(params, x) -> (n, n_components), of rows (n, 1): the distribution functions of components of one column.
+    #: cdf(params, x) -> (n, n_components), of rows (n, 1): the distribution functions of components of one column; with
+    #: what `sample` takes of rows beside these.
     cdf: Callable | None = None
     #: The least and the largest value of a column, and whether all are whole numbers.
     support: tuple[float, float] = (-np.inf, np.inf)

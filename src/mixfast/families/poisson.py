@@ -159,8 +159,10 @@ class Poisson(PartlyObserved):
     def merged(self, p, q, share):
         return self.Params(between(p.rates, q.rates, share))
 
-    def cdf(self, params, x):
-        return np.where(x < 0, 0, pdtr(np.floor(np.maximum(x, 0)), params.rates[:, 0]))
+    def cdf(self, params, x, exposure=1.0):
+        """`exposure`, a number or one for each row."""
+        expected = params.rates[:, 0] * np.reshape(exposure, (-1, 1))
+        return np.where(x < 0, 0, pdtr(np.floor(np.maximum(x, 0)), expected))
 
     def described(self, params):
         return [Described(np.arange(params.rates.shape[1]), {"rate": params.rates})]
