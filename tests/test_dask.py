@@ -349,3 +349,24 @@ def test_groups_are_fitted_by_whole_partitions():
     assert set(found["problem"]) == set(range(30))
     assert list(found.columns) == list(wanted.columns)
     assert len(found) == len(wanted)
+
+
+@pytest.mark.parametrize("kind", ["components", "problems"])
+def test_groups_of_several_keys_and_mixtures_of_experts(kind):
+    keys = {"who": RNG.integers(0, 5, size=1000), "when": RNG.choice(["day", "night"], size=1000)}
+    table = pandas.DataFrame(keys | {"x": X[:1000, 0], "z": X[:1000, 1]})
+    table["price"] = np.where(X[:1000, 2] > 4, table["x"], -table["x"]) + RNG.normal(size=1000)
+    experts = MixtureOfExperts(2, gate="gate_X", random_state=0, n_init=1)
+    for model, options in (
+        (GaussianMixture(2, random_state=0), {"columns": ["x", "z"]}),
+        (experts, {"columns": ["x"], "y": "price", "gate_X": ["z"]}),
+    ):
+        for by in (["who", "when"], ["who"], "who"):
+            frame = dataframe.from_pandas(table, npartitions=3)
+            found = mixfast.dask.fit_many_groups(frame, model, by=by, kind=kind, **options).compute()
+            beside = [name for name in ("price", "z") if name in options.values() or [name] in options.values()]
+            rows = table.sort_values([*([by] if isinstance(by, str) else by), *options["columns"], *beside])
+            here = fit_many_groups(rows, model, by=by, **options).to_frame(kind)
+            names = [name for name in here if name.startswith(("problem", "component", "column"))]
+            found, here = (own.sort_values(names).reset_index(drop=True) for own in (found, here))
+            pandas.testing.assert_frame_equal(found, here, check_exact=True, check_dtype=False)

@@ -299,7 +299,7 @@ def _predict_table(predict, names, empty, X, beside):
 def fit_many_groups(
     table: Any,
     estimator: Any,
-    by: str,
+    by: str | Sequence[str],
     columns: Sequence[str],
     kind: Literal["components", "problems"] = "components",
     **options: Any,
@@ -315,14 +315,15 @@ def fit_many_groups(
     table : dask DataFrame
     estimator : mixture
         As `mixfast.fit_many_groups` takes it.
-    by : str
-        The column that says the group.
+    by : str or list of str
+        The columns that say the group. Of several the result has their values in `problem_0`, `problem_1` and so on.
     columns : list of str
         Those that are fitted.
     kind : {'components', 'problems'}, default='components'
         What the result has a row for, as `BatchResult.to_frame` has it: components of groups, or groups.
     **options
-        Of `mixfast.fit_many_groups`. Each task takes one thread, unless `n_threads` is among them.
+        Of `mixfast.fit_many_groups`, `y="price"` of mixtures of experts say. Each task takes one thread, unless
+        `n_threads` is among them.
 
     Returns
     -------
@@ -337,4 +338,4 @@ def fit_many_groups(
     fit_groups = tasks.FitGroups(estimator, by, list(columns), kind, options)
     wanted = table[fit_groups.read]
     meta = fit_groups.example(wanted.head(tasks.EXAMPLE, npartitions=-1)).iloc[:0]
-    return wanted.shuffle(on=by).map_partitions(fit_groups, meta=meta)
+    return wanted.shuffle(on=fit_groups.keys).map_partitions(fit_groups, meta=meta)

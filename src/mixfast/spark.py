@@ -13,7 +13,7 @@ import copy
 import gc
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, partial, reduce
 from itertools import groupby
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -626,7 +626,7 @@ class SparkMixtureModel(MixtureParams, Model):
 def fit_many_groups(
     df: DataFrame,
     estimator: Any,
-    by: str,
+    by: str | Sequence[str],
     columns: Sequence[str],
     kind: Literal["components", "problems"] = "components",
     **options: Any,
@@ -643,14 +643,15 @@ def fit_many_groups(
     df : pyspark DataFrame
     estimator : mixture
         As `mixfast.fit_many_groups` takes it.
-    by : str
-        The column that says the group.
+    by : str or list of str
+        The columns that say the group. Of several the result has their values in `problem_0`, `problem_1` and so on.
     columns : list of str
         Those that are fitted.
     kind : {'components', 'problems'}, default='components'
         What the result has a row for, as `BatchResult.to_frame` has it: components of groups, or groups.
     **options
-        Of `mixfast.fit_many_groups`. Each task takes one thread, unless `n_threads` is among them.
+        Of `mixfast.fit_many_groups`, `y="price"` of mixtures of experts say. Each task takes one thread, unless
+        `n_threads` is among them.
 
     Returns
     -------
@@ -663,20 +664,22 @@ def fit_many_groups(
         Where none of the first 1,000 rows can be fitted: they show what columns the result has.
     """
     fit_groups = tasks.FitGroups(estimator, by, list(columns), kind, options)
-    # pandas converts integers with nulls to floats, which makes keys above 2^53 equal
-    wanted = df.select(*map(_quoted, fit_groups.read)).where(_quoted(by).isNotNull())
+    keys = fit_groups.keys
+    wanted = df.select(*map(_quoted, fit_groups.read))
+    for key in keys:  # pandas converts integers with nulls to floats, which makes keys above 2^53 equal
+        wanted = wanted.where(_quoted(key).isNotNull())
     example = fit_groups.example(_first_rows(wanted, tasks.EXAMPLE).to_pandas())
     found = wanted.sparkSession.createDataFrame(pyarrow.Table.from_pandas(example, preserve_index=False)).schema
     schema = to_arrow_schema(found)
 
     def fit_partition(batches):
-        for table in whole_groups(batches, by, GROUP_ROWS):
+        for table in whole_groups(batches, keys, GROUP_ROWS):
             frame = fit_groups(table.to_pandas())
             leave_imports_alone(type(fit_groups).__name__)
             if frame is not None:
                 yield from pyarrow.Table.from_pandas(frame, schema, preserve_index=False).to_batches()
 
-    shuffled = wanted.repartition(_quoted(by)).sortWithinPartitions(_quoted(by))
+    shuffled = wanted.repartition(*map(_quoted, keys)).sortWithinPartitions(*map(_quoted, keys))
     return shuffled.mapInArrow(fit_partition, found)
 
 
@@ -686,18 +689,19 @@ def _first_rows(df, n):
     return pyarrow.Table.from_pylist(rows, to_arrow_schema(df.schema))
 
 
-def whole_groups(batches: Iterator[pyarrow.RecordBatch], by: str, size: int) -> Iterator[pyarrow.Table]:
-    """Cut batches of rows that are sorted by group into tables of at least `size` rows, each with whole groups."""
+def whole_groups(batches: Iterator[pyarrow.RecordBatch], by: Sequence[str], size: int) -> Iterator[pyarrow.Table]:
+    """Cut batches of rows that are sorted by group, the values of columns `by`, into tables of at least `size` rows,
+    each with whole groups."""
     held, n_held = [], 0
     for batch in batches:
         held.append(batch)
         n_held += batch.num_rows
         if n_held >= size:
             table = pyarrow.Table.from_batches(held)
-            groups = table.column(by)
-            first = pyarrow.compute.index(
-                groups, groups[-1]
-            ).as_py()  # the first row of the last group, which may go on in the next batch
+            groups = [table.column(name) for name in by]
+            are_last = reduce(pyarrow.compute.and_, (pyarrow.compute.equal(own, own[-1]) for own in groups))
+            # the first row of the last group, which may go on in the next batch
+            first = pyarrow.compute.index(are_last, True).as_py()
             if first > 0:
                 yield table.slice(0, first)
                 held, n_held = table.slice(first).to_batches(), table.num_rows - first

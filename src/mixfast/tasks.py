@@ -54,8 +54,8 @@ class FitGroups:
     """A task: a fit to each group of a pandas table.
 
     estimator : mixture
-    by : str
-        The column that says the group.
+    by : str or list of str
+        The columns that say the group.
     columns : list of str
     kind : {'components', 'problems'}
         What `BatchResult.to_frame` is asked for.
@@ -64,15 +64,20 @@ class FitGroups:
     """
 
     estimator: Any
-    by: str
+    by: str | Sequence[str]
     columns: Sequence[str]
     kind: Literal["components", "problems"]
     options: Mapping[str, Any]
 
     @property
+    def keys(self) -> list[str]:
+        """The columns that say the group."""
+        return [self.by] if isinstance(self.by, str) else list(self.by)
+
+    @property
     def read(self) -> list[str]:
-        """All columns that are looked at."""
-        names = [self.by, *self.columns]
+        """All columns that are looked at, first those that say the group."""
+        names = [*self.keys, *self.columns]
         for option in ("sample_weight", *self.estimator._row_data):
             told = self.options.get(option)
             names += [] if told is None else [told] if isinstance(told, str) else told
@@ -98,9 +103,10 @@ class FitGroups:
         ValueError
             Where neither these rows, taken for one group, nor any hundred of them can be fitted.
         """
-        keys = first_rows[self.by].dropna()
-        if len(keys):
-            first_rows = first_rows.assign(**{self.by: keys.iloc[[0] * len(first_rows)].array})
+        known = first_rows.dropna(subset=self.keys)
+        if len(known):
+            of_one = known.iloc[[0] * len(first_rows)]
+            first_rows = first_rows.assign(**{name: of_one[name].array for name in self.keys})
         hundreds = (first_rows.iloc[first : first + 100] for first in range(0, len(first_rows), 100))
         for group in (first_rows, *hundreds):
             with warnings.catch_warnings():

@@ -452,11 +452,36 @@ def test_large_keys_stay_apart_beside_missing_ones(spark):
 def test_tables_are_cut_between_groups():
     table = pyarrow.table({"who": np.repeat([0, 1, 2, 3, 4], [3, 30, 1, 1, 4]), "x": np.arange(39)})
     for size in (1, 2, 7, 100):
-        cuts = list(whole_groups(iter(table.to_batches(max_chunksize=2)), "who", size))
+        cuts = list(whole_groups(iter(table.to_batches(max_chunksize=2)), ["who"], size))
         assert pyarrow.concat_tables(cuts).equals(table)
         seen = [set(own.column("who").to_pylist()) for own in cuts]
         assert sum(map(len, seen)) == 5
     assert len(seen) == 1
+
+
+def test_tables_are_cut_between_groups_of_several_keys():
+    """Neither key alone says where a group ends: the second comes back in the next group of the first."""
+    who, where = np.repeat([0, 0, 1, 1, 2], [3, 30, 1, 1, 4]), np.repeat([0, 1, 0, 1, 1], [3, 30, 1, 1, 4])
+    table = pyarrow.table({"who": who, "where": where, "x": np.arange(39)})
+    for size in (1, 2, 7, 100):
+        cuts = list(whole_groups(iter(table.to_batches(max_chunksize=2)), ["who", "where"], size))
+        assert pyarrow.concat_tables(cuts).equals(table)
+        seen = [set(zip(own["who"].to_pylist(), own["where"].to_pylist(), strict=True)) for own in cuts]
+        assert sum(map(len, seen)) == 5
+        assert len(cuts) > 1 or size == 100
+
+
+@pytest.mark.parametrize("kind", ["components", "problems"])
+def test_groups_of_several_keys_and_mixtures_of_experts(spark, kind):
+    rows = groups().drop(columns="w").replace(np.inf, 0.0)
+    rows["half"], rows["y"] = (rows["c"] > 0).astype(int), rows["a"] - rows["b"]
+    model = MixtureOfExperts(2, gate="gate_X", random_state=0, n_init=1)
+    options = {"by": ["who", "half"], "columns": ["a"], "y": "y", "gate_X": ["b"]}
+    found = mixfast.spark.fit_many_groups(spark.createDataFrame(rows), model, kind=kind, **options).toPandas()
+    here = fit_many_groups(rows.sort_values(["who", "half", "a", "y", "b"]), model, **options).to_frame(kind)
+    keys = [name for name in ("problem_0", "problem_1", "component", "column") if name in here]
+    found, here = (own.sort_values(keys).reset_index(drop=True) for own in (found, here))
+    pandas.testing.assert_frame_equal(found, here, check_exact=True, check_dtype=False)
 
 
 # ---- another session ------------------------------------------------------------------------------------------------
