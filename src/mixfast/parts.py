@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 
 from mixfast._names import PARTS
 from mixfast._typing import CovarianceType
+from mixfast.estimators._parameters import NamedParameters
 from mixfast.estimators.bernoulli_mixture import BernoulliMixture
 from mixfast.estimators.categorical_mixture import CategoricalMixture
 from mixfast.estimators.gamma_mixture import ExponentialMixture, GammaMixture
@@ -21,7 +21,7 @@ from mixfast.persistence import Storable
 __all__ = [*PARTS, "Part"]
 
 
-class Part(Storable, BaseEstimator):
+class Part(Storable, NamedParameters):
     """A family of components, for some columns of a table. A subclass names the mixture of that family, from which it
     has its hyper-parameters and what they mean."""
 

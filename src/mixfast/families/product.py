@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from functools import cache
 from itertools import chain, pairwise
 
 import numpy as np
@@ -12,6 +13,13 @@ from mixfast.engine._capsule import BoundFamily
 from mixfast.families._product import bind_product
 from mixfast.families.family import Encoded, Family, is_sparse
 from mixfast.families.seeds import standardised
+
+
+@cache
+def _record(name, fields_of_parts):
+    """A named tuple with the fields of all parts. To make its class takes 0.3 ms, a third of what `predict` of a few
+    rows took."""
+    return namedtuple(name, [f"{field}_{i}" for i, fields in enumerate(fields_of_parts) for field in fields])
 
 
 class Product(Family):
@@ -35,10 +43,7 @@ class Product(Family):
         self.dtypes = tuple(dtype for dtype in Family.dtypes if all(dtype in family.dtypes for family in families))
         self.domains = {f"{name}_{i}": own for i, family in enumerate(families) for name, own in family.domains.items()}
         self.Params, self.Stats = (
-            namedtuple(
-                name, [f"{field}_{i}" for i, family in enumerate(families) for field in getattr(family, name)._fields]
-            )
-            for name in ("Params", "Stats")
+            _record(name, tuple(getattr(family, name)._fields for family in families)) for name in ("Params", "Stats")
         )
 
     def _parts(self):
