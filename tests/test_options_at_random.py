@@ -43,9 +43,19 @@ def is_fitted_by_bound(case):
     return not isinstance(case.estimator, GSDMM)
 
 
+def has_directions(case):
+    """What depends on the order of columns: factors begin along directions that are drawn, a number for each column in
+    its place, and sticks are broken in the order of the first column's means if asked."""
+    return "factor" in case.name or (has_sticks(case) and case.has("canonical_order"))
+
+
 def is_relative(case):
-    """Whether units of columns do not matter to it; a share of the rows that is trimmed has no sum over all of them."""
-    return getattr(case.estimator, "regularization", None) == "relative" and not case.has("trim")
+    return getattr(case.estimator, "regularization", None) == "relative"
+
+
+def has_constants(case):
+    """Columns that do not vary, whose unit is their absolute value, or 1."""
+    return bool(np.any(np.nanmin(case.rows.X, axis=0) == np.nanmax(case.rows.X, axis=0)))
 
 
 def has_criteria(case):
@@ -124,14 +134,22 @@ def test_it_is_fitted_and_all_its_numbers_are_finite(case):
 
 
 def test_most_fits_are_smooth():
-    """So that laws of near numbers are laws of most of them."""
-    assert np.mean([bool(case.model.status_ & ROUGH) for case in CASES if is_fitted_by_bound(case)]) < 0.5
+    """So that laws of near numbers are laws of most of them, whatever seeds are asked for."""
+    of_suite = [case for case in map(drawn, range(60)) if is_fitted_by_bound(case)]
+    assert np.mean([bool(case.model.status_ & ROUGH) for case in of_suite]) < 0.5
 
 
 # ---- the objective --------------------------------------------------------------------------------------------------
 
 
-@law(is_fitted_by_bound)
+def never_falls(case):
+    """Components of less than half a row go at the end of pruning, whatever the bound says. The prior of a process
+    has the covariance of the rows, and where columns are equal the bound is a logarithm of what rounding leaves."""
+    of_rounding = isinstance(case.estimator, DirichletProcessMixture) and "equal columns" in case.changes
+    return is_fitted_by_bound(case) and not case.has("prune") and not of_rounding
+
+
+@law(never_falls)
 def test_the_objective_never_falls_without_a_status(case):
     bounds = np.asarray(case.model.lower_bounds_, dtype=float)
     if isinstance(case.estimator, DirichletProcessMixture):
@@ -156,7 +174,8 @@ def test_scores_are_sums_over_components(case):
     rtol = 1e-4 if case.is_single else 1e-9
     scores = case.shown.to(model.score_samples)
     if getattr(model, "remaining_weight_", 0) > 0:
-        assert np.all(scores > wanted)
+        assert np.all(scores >= wanted - rtol * np.abs(wanted))
+        assert np.any(scores > wanted)
     else:
         np.testing.assert_allclose(scores, wanted, rtol=rtol, atol=rtol)
 
@@ -291,20 +310,25 @@ def test_the_numbers_of_components_do_not_matter(case):
     assert_near(case, begun(case, resp=case.resp[:, order]), begun(case), case.shown)
 
 
-@law(lambda case: by_em(case) and case.has("canonical_order"))
+@law(lambda case: by_em(case) and case.has("canonical_order") and not has_sticks(case))
 def test_an_order_of_components_changes_numbers_alone(case):
     assert_near(case, fit(case), fit(case, canonical_order=False), case.shown)
 
 
-@law(lambda case: by_em(case) and is_density(case) and not (any(kind in case.name for kind in ("product", "factor"))))
+@law(lambda case: by_em(case) and is_density(case) and "product" not in case.name and not has_directions(case))
 def test_the_order_of_columns_does_not_matter(case):
-    """Factors begin along directions that are drawn, one number for each column in its place."""
     order = np.random.default_rng(case.seed).permutation(case.rows.X.shape[1])
     rows = Rows(np.ascontiguousarray(case.rows.X[:, order]), case.rows.data)
     assert_near(case, begun(case, rows), begun(case), Rows(rows.X, case.shown.data))
 
 
-@law(lambda case: isinstance(case.estimator, EllipticalMixture) and not case.is_single)
+@law(
+    lambda case: (
+        isinstance(case.estimator, EllipticalMixture)
+        and not case.is_single
+        and not (is_relative(case) and has_constants(case))
+    )
+)
 def test_where_the_origin_is_does_not_matter(case):
     """Columns are shifted by a power of two near their range, by which they keep nearly all of their digits."""
     spans = np.nanmax(case.rows.X, axis=0) - np.nanmin(case.rows.X, axis=0)
@@ -313,8 +337,9 @@ def test_where_the_origin_is_does_not_matter(case):
     assert_near(case, begun(case, rows), begun(case), Rows(rows.X, case.shown.data))
 
 
-@law(lambda case: by_em(case) and is_relative(case))
+@law(lambda case: is_relative(case) and not case.has("trim") and not has_constants(case))
 def test_relative_regularization_knows_no_units(case):
+    """A share of the rows that is trimmed would have no sum over all of them."""
     power = int(np.random.default_rng(case.seed).integers(-9, 10))
     rows = Rows(case.rows.X * np.asarray(2.0**power, case.rows.X.dtype), case.rows.data)
     shifts = -power * np.log(2) * np.count_nonzero(~np.isnan(rows.X), axis=1)
@@ -326,7 +351,9 @@ def test_single_precision_is_near_double(case):
     narrow = Rows(case.rows.X.astype(np.float32), case.rows.data)
     wide = Rows(narrow.X.astype(np.float64), case.rows.data)
     found, wanted = begun(case, narrow), begun(case, wide)
-    assert found.weights_ == pytest.approx(wanted.weights_, abs=1e-2)
+    assert found.weights_.dtype == np.float32
+    if not (found.status_ | wanted.status_) & ROUGH:
+        assert found.weights_ == pytest.approx(wanted.weights_, abs=1e-2)
 
 
 def summed(case):
@@ -404,8 +431,8 @@ def test_draws_are_of_the_components_that_they_seem_to_be_of(case):
     assert not np.any(np.isnan(scores))
     assert np.all(scores > -np.inf)
     own = labels[:, np.newaxis] == np.arange(resp.shape[1])
-    errors = np.std(own - resp, axis=0) / np.sqrt(n) + 1e-5
-    assert np.all(np.abs(np.mean(own - resp, axis=0)) < 6 * errors)
+    errors = np.sqrt(np.mean(resp * (1 - resp), axis=0) / n)
+    assert np.all(np.abs(np.mean(own - resp, axis=0)) < 6 * errors + 3 / n)  # some of what is hardly ever drawn
 
 
 def has_margins(case):

@@ -115,7 +115,7 @@ class StandardUnits:
     _has_gaps = _is_of_parts = False
 
     def __init__(self, family, X, sample_weight):
-        there = ~np.isnan(X)
+        there = ~np.isnan(X, order="C")  # sums have the same bits however rows lie in memory
         if not there.any(axis=0).all():  # of rows that are all here a fit has refused that
             raise ValueError(NOT_IN_PARTS)
         with np.errstate(over="ignore", invalid="ignore"):
