@@ -44,6 +44,8 @@ VARIANTS = {
     "no floor": GaussianMixture(3, reg_covar=0),
     "raising": GaussianMixture(3, reg_covar=0, on_degenerate="raise"),
     "weights given": GaussianMixture(3, weights_init=[0.5, 0.25, 0.25]),
+    "a prior of covariances": GaussianMixture(3, covariance_prior="default"),
+    "a prior of covariances that is partly given": GaussianMixture(3, covariance_prior={"dof": 6.0}),
     "means given": GaussianMixture(3, covariance_type="diag", means_init=MEANS, n_init=2, init_params="random"),
     "all given": GaussianMixture(
         3, weights_init=[0.5, 0.25, 0.25], means_init=MEANS, precisions_init=PRECISIONS["full"], n_init=2

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.mixture
-from batches import assert_same_state, same_bits
+from batches import assert_same_fit, assert_same_state, same_bits
 from estimators_table import (
     CODES,
     COUNTS,
@@ -33,6 +33,7 @@ from mixfast import (
     CategoricalMixture,
     DirichletMultinomialMixture,
     GaussianMixture,
+    MultinomialMixture,
     ProductMixture,
     StudentTMixture,
     VonMisesFisherMixture,
@@ -283,6 +284,42 @@ def test_a_batch_is_as_it_was_fitted(name, tmp_path):
             with pytest.raises(AttributeError):
                 setattr(own, attribute, array)
         own.names = ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, own in ESTIMATORS.items() if own.takes_weights and own.X.dtype != object]
+)
+def test_a_problem_of_a_batch_has_all_that_a_fit_alone_has(name, tmp_path):
+    """In every way to have it: one of some problems, of one of several models, and of a file."""
+    entry = ESTIMATORS[name]
+    grid = {"n_components": [1, 2]} if entry.has_likelihood and entry.is_by_em else {}
+    options = {"random_state": 0} | ({"init_params": "kmeans"} if entry.is_by_em else {})
+    result = fit_many([entry.X[:40], entry.X[:1], entry.X[::-1]], entry.make(**options), keep="all", **grid)
+    result.save(tmp_path / "batch")
+    saved, of_two = load(tmp_path / "batch"), result.models[-1]
+    for place, X in ((0, entry.X[:40]), (2, entry.X[::-1])):
+        alone = of_two.candidates[0].fit(X)
+        copied = pickle.loads(pickle.dumps(of_two))
+        for own in (of_two[place], of_two[[1, place]][1], saved.models[-1][place], copied[place]):
+            assert_same_fit(own, alone)
+            assert_same_state(own.sample(5, random_state=0), alone.sample(5, random_state=0))
+
+
+def test_a_file_of_a_batch_with_wrong_attributes_of_rows_is_refused(tmp_path):
+    result = fit_many([COUNTS, COUNTS[:40]], MultinomialMixture(2, random_state=0))
+    for wrong, said in (
+        ({"totals_": np.array([-1.0]), "total_shares_": np.ones(1)}, "totals_"),
+        ({"totals_": np.ones(2), "total_shares_": np.ones(1)}, "shapes"),
+        ({"weights_": np.ones(2)}, "problem 1 has"),
+        ([1, 2], "problem 1 has"),
+    ):
+        own = copy.deepcopy(result)
+        of_rows = np.array(own._of_rows)
+        of_rows[1] = wrong
+        own._of_rows = of_rows
+        own.save(tmp_path / "batch")
+        with pytest.raises(ValueError, match=said):
+            load(tmp_path / "batch")
 
 
 @every_estimator

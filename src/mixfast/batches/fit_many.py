@@ -26,6 +26,7 @@ from mixfast.batches.problems import (
     with_status_of_weights,
 )
 from mixfast.batches.result import BatchResult, is_usable
+from mixfast.estimators._base import BaseMixture
 from mixfast.estimators._likelihood import check_can_be_fitted, check_comparable, check_criterion
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.families.covariances import ALL_SHAPES, shapes_of
@@ -353,8 +354,14 @@ class _Found(NamedTuple):
     lower_bounds: np.ndarray
     n_iter: np.ndarray
     status: np.ndarray  # INTERRUPTED where not yet fitted
+    of_rows: np.ndarray  # [problem, slot], attributes that rows say beside parameters, a dict, or None
     criteria: np.ndarray  # [problem, model]
     chosen: np.ndarray  # [problem]
+
+    @property
+    def of_slots(self):
+        """The arrays [problem, slot], in the order of the arguments of `BatchResult`."""
+        return self[:6]
 
 
 def _nothing_found(problems, plan):
@@ -366,6 +373,7 @@ def _nothing_found(problems, plan):
         np.full((n_problems, n_slots), np.nan),
         np.zeros((n_problems, n_slots), dtype=np.int32),
         np.empty((n_problems, n_slots), dtype=np.int32),
+        np.full((n_problems, n_slots), None),
         np.full((n_problems, n_models), np.nan),
         np.zeros(n_problems, dtype=np.int32),
     )
@@ -425,6 +433,9 @@ def _fit_compiled(problems, plan, found, n_threads, report):
         progress=report,
     )
     _leave_undone(found, np.flatnonzero(np.any(found.status == Status.INTERRUPTED, axis=1)))
+    if type(estimator)._design_of_rows is not BaseMixture._design_of_rows:  # rows say more than parameters
+        for i in np.flatnonzero(np.any(is_usable(found.status), axis=1)).tolist():
+            found.of_rows[i] = estimator._design_of_rows(problems.prepared[problems.rows(i)], problems.weights_of(i))
     for i, own in units.items():
         if is_usable(found.status[i, 0]):
             params = found.params[i, 0, : model.layout.size]
@@ -499,6 +510,7 @@ def _fit_alone(problems, plan, found, i, j, n_threads):
     weights, params = fit._packed_state(model.layout)
     found.weights[i, j, : len(weights)], found.params[i, j, : len(params)] = weights, params
     found.status[i, j], found.lower_bounds[i, j], found.n_iter[i, j] = fit.status_, fit.lower_bound_, fit.n_iter_
+    found.of_rows[i, j] = {name: vars(fit)[name] for name in fit._of_rows if name in vars(fit)}
     if plan.criterion_in_fit is not None:
         n_effective = "sum" if plan.n_effective is None else float(plan.n_effective[i])
         found.criteria[i, j] = getattr(fit, plan.criterion_in_fit)(rows, n_effective=n_effective, **given)
@@ -545,11 +557,11 @@ def _result(problems, plan, found, keep):
     models, dtype = plan.models, problems.X.dtype
 
     def of(slots, chosen, of_models=None):
-        arrays = (array[np.arange(len(problems)), slots] for array in found[:5])
+        arrays = (array[np.arange(len(problems)), slots] for array in found.of_slots)
         return BatchResult(models, dtype, *arrays, found.criteria, chosen, *common, models=of_models)
 
     def of_model(i):
-        weights, *others = (array[:, i].copy() for array in found[:5])
+        weights, *others = (array[:, i].copy() for array in found.of_slots)
         weights, chosen = weights[:, : models[i].n_mixing], np.zeros_like(found.chosen)
         return BatchResult([models[i]], dtype, weights, *others, found.criteria[:, [i]], chosen, *common)
 
@@ -566,3 +578,4 @@ def _leave_undone(found, problems):
     found.status[problems], found.chosen[problems], found.n_iter[problems] = Status.INTERRUPTED, 0, 0
     for array in (found.weights, found.params, found.lower_bounds, found.criteria):
         array[problems] = np.nan
+    found.of_rows[problems] = None

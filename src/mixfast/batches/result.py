@@ -104,12 +104,13 @@ class BatchResult:
         With `keep='all'`: for each of the candidates, its fits to all problems.
     """
 
-    def __init__(self, bound_models, dtype, weights, params, lower_bound, n_iter, status, criteria, chosen, seeds,
-                 n_samples, criterion, row_data=(), models=None):  # fmt: skip
+    def __init__(self, bound_models, dtype, weights, params, lower_bound, n_iter, status, of_rows, criteria, chosen,
+                 seeds, n_samples, criterion, row_data=(), models=None):  # fmt: skip
         self._bound_models, self._params, self.dtype = bound_models, params, np.dtype(dtype)
         self.n_iter, self.chosen, self.seeds, self.n_samples = n_iter, chosen, seeds, n_samples
         self.criteria, self.criterion, self.models = criteria, criterion, models
         self.row_data = row_data
+        self._of_rows = of_rows if any(of_rows) else None
         self._named(None, None)
         self._put_in_order(weights)
         # parameters that are finite in float64 may overflow in float32
@@ -292,6 +293,19 @@ class BatchResult:
             for name, array in rounded._asdict().items():
                 check_domain(name, array, model.family.domains.get(name, ()))
 
+    def _check_of_rows(self):
+        """Raises ValueError if attributes that rows say are not those of the estimator or outside their domains."""
+        if self._of_rows is None:
+            return
+        known = set(self._estimators[0]._of_rows)
+        for i, own in enumerate(self._of_rows):
+            if own is not None and (type(own) is not dict or not own.keys() <= known):
+                raise ValueError(f"problem {i} has {in_short(own)} in the place of {sorted(known)}")
+            if self.has_parameters[i]:
+                estimator = self._estimator(i, None)
+                estimator._check_state()
+                estimator._check_domains()
+
     # ---- problems ----
 
     def __len__(self):
@@ -354,8 +368,8 @@ class BatchResult:
         return places[0]
 
     #: Attributes whose first axis is that of the problems.
-    _of_problems: tuple[str, ...] = ("_params", "_mixing", "weights", "lower_bound", "n_iter", "status", "criteria",
-                                     "chosen", "seeds", "n_samples")  # fmt: skip
+    _of_problems: tuple[str, ...] = ("_params", "_mixing", "_of_rows", "weights", "lower_bound", "n_iter", "status",
+                                     "criteria", "chosen", "seeds", "n_samples")  # fmt: skip
 
     def _some(self, which):
         """The `BatchResult` of some problems; `which` is as in `__getitem__`."""
@@ -372,7 +386,8 @@ class BatchResult:
         if len(outside):
             raise IndexError(f"problem {outside[0]} of {len(self)}")
         some = copy.copy(self)
-        own = {name: frozen(vars(self)[name][chosen], copy=False) for name in self._of_problems}
+        arrays = {name: vars(self)[name] for name in self._of_problems if vars(self)[name] is not None}
+        own = {name: frozen(array[chosen], copy=False) for name, array in arrays.items()}
         own["names"] = None if self.names is None else [self.names[place] for place in chosen.tolist()]
         own["models"] = None if self.models is None else [model._some(chosen) for model in self.models]
         vars(some).update(own)
@@ -403,6 +418,8 @@ class BatchResult:
             warnings.simplefilter("ignore")
             estimator._finish(fit, model.layout, self.dtype)
         estimator._learn_row_data(self.row_data)
+        if self._of_rows is not None and self._of_rows[i] is not None:
+            estimator._publish_together(**self._of_rows[i])
         estimator._forget_names_of_problems()
         return estimator
 
@@ -738,6 +755,8 @@ class BatchResult:
             shapes = {"weights": (n_mixing,), "params": (size,), "criteria": (n_candidates,)}
             dtypes = FITTED | {"lower_bound": candidates[0]._bound_dtype(dtype)} | (COMMON if own is result else {})
             for name, wanted in dtypes.items():
+                if name == "of_rows" and name not in own:
+                    continue
                 array, shape = own[name], (n_problems, *shapes.get(name, ()))
                 if array.dtype != wanted or array.shape != shape:
                     raise ValueError(f"{name} should be {wanted} {shape}, got {array.dtype} {array.shape}")
@@ -750,16 +769,21 @@ class BatchResult:
             raise ValueError(f"its rows have {row_data}, and those of a {contents.class_name} have no such data")
         common = result["seeds"], result["n_samples"], result["criterion"], row_data
 
+        def made(of_models, own, **options):
+            values = {"of_rows": _nothing_of_rows(n_problems)} | own  # most files have none
+            return cls(of_models, dtype, *(values[name] for name in FITTED), *common, **options)
+
         def of_model(i):
             own = sections[f"model{i}"]
             check(own, bound_models[i].n_mixing)
             own = own | {"criteria": own["criteria"][:, [i]], "chosen": np.zeros_like(own["chosen"])}
-            return cls([bound_models[i]], dtype, *(own[name] for name in FITTED), *common)
+            return made([bound_models[i]], own)
 
         models = [of_model(i) for i in range(result["n_models"])] or None
-        found = cls(bound_models, dtype, *(result[name] for name in FITTED), *common, models=models)
+        found = made(bound_models, result, models=models)
         for own in [found, *(models or [])]:
             own._check_domains()
+            own._check_of_rows()
         return found._with_names_of(result, names)
 
     def _with_names_of(self, result, names):
@@ -787,7 +811,8 @@ class BatchResult:
     def _fits(self):
         """The arrays of `FITTED`, a dict."""
         fields = ("lower_bound", "n_iter", "status", "criteria", "chosen")
-        return {"weights": self._mixing, "params": self._params} | {name: getattr(self, name) for name in fields}
+        found = {"weights": self._mixing, "params": self._params} | {name: getattr(self, name) for name in fields}
+        return found if self._of_rows is None else found | {"of_rows": self._of_rows}
 
     # ---- predictions ----
 
@@ -1156,6 +1181,10 @@ def _names_of_section(section):
     return list(zip(*columns, strict=True)) if section["are_tuples"] else columns[0]
 
 
+def _nothing_of_rows(n_problems):
+    return np.full(n_problems, None)
+
+
 #: Arrays that a result and its `models` share, and their dtypes.
 COMMON = {"seeds": np.uint64, "n_samples": np.int64}
 #: Arrays that a result and each of its `models` have, in the order of the constructor's arguments, and their dtypes.
@@ -1165,6 +1194,7 @@ FITTED = {
     "lower_bound": None,  # as the estimator says
     "n_iter": np.int32,
     "status": np.int32,
+    "of_rows": object,
     "criteria": np.float64,
     "chosen": np.int32,
 }

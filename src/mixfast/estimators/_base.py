@@ -189,8 +189,16 @@ class BaseMixture(DensityEstimator):
         known = {name: own for name, (own, _) in TAKEN.items() if name in self._row_data}
         self._publish_together(**{own: name in names for name, own in known.items()})
 
+    #: Fitted attributes that rows say beside parameters, where they do; a batch keeps them for each problem.
+    _of_rows: tuple[str, ...] = ()
+
+    def _design_of_rows(self, X, sample_weight):
+        """Those of `_of_rows` that prepared rows alone say, whatever the fit, such as their totals; by name."""
+        return {}
+
     def _learn_design(self, X, sample_weight):
-        """Keep what `sample` needs of the prepared rows in addition to parameters, such as their totals."""
+        """Keep what `sample` needs of the prepared rows in addition to parameters."""
+        self._publish_together(**self._design_of_rows(X, sample_weight))
 
     def _status_error(self, status, dtype):
         """The error that says what `status` means and what to do."""

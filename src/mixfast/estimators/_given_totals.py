@@ -55,6 +55,7 @@ class GivenTotals:
 
     #: Whether components can be compared whatever the total is.
     _compares_without_totals = True
+    _of_rows: tuple[str, ...] = ("totals_", "total_shares_")
     _any_rows: dict = {"total": 1}
 
     def _prepare_rows(self, X):
@@ -68,7 +69,7 @@ class GivenTotals:
 
     def _check_state(self):
         super()._check_state()
-        if hasattr(self, "totals_"):  # models of a batch have none
+        if hasattr(self, "totals_"):  # models of given parameters may have none
             totals, shares = (np.asarray(own, dtype=np.float64) for own in (self.totals_, self.total_shares_))
             if totals.ndim != 1 or totals.shape != shares.shape:
                 raise ValueError(f"totals_ and total_shares_ have shapes {totals.shape} and {shares.shape}")
@@ -79,10 +80,13 @@ class GivenTotals:
             check_domain("totals_", np.asarray(self.totals_), [COUNT])
             check_domain("total_shares_", np.asarray(self.total_shares_), DISTRIBUTION)
 
-    def _learn_design(self, X, sample_weight):
+    def _design_of_rows(self, X, sample_weight):
         totals, place = np.unique(row_totals(X), return_inverse=True)
         share = np.bincount(place, weights=sample_weight)
-        self._publish_together(totals_=totals, total_shares_=share / share.sum())
+        return {"totals_": totals, "total_shares_": share / share.sum()}
+
+    def _learn_design(self, X, sample_weight):
+        self._publish_together(**self._design_of_rows(X, sample_weight))
 
     def sample(
         self,

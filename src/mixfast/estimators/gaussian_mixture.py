@@ -155,6 +155,8 @@ class GaussianMixture(
     array([ True,  True])
     """
 
+    _of_rows = ("covariance_prior_",)
+
     _parameter_constraints: dict = {
         **EllipticalMixture._parameter_constraints,
         **MixtureWithNoise._parameter_constraints,
