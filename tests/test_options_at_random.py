@@ -346,8 +346,9 @@ def test_relative_regularization_knows_no_units(case):
     assert_near(case, begun(case, rows), begun(case), Rows(rows.X, case.shown.data), shifts)
 
 
-@law(lambda case: by_em(case) and case.rows.X.dtype == np.float64)
+@law(lambda case: by_em(case) and case.rows.X.dtype == np.float64 and not case.has("canonical_order"))
 def test_single_precision_is_near_double(case):
+    """But for numbers by parameters, which may be equal in one of the two."""
     narrow = Rows(case.rows.X.astype(np.float32), case.rows.data)
     wide = Rows(narrow.X.astype(np.float64), case.rows.data)
     found, wanted = begun(case, narrow), begun(case, wide)
@@ -385,9 +386,10 @@ def test_iterations_over_partitions_are_iterations_over_the_rows(case):
         assert_near_numbers(case, found, whole, case.shown)
 
 
-@law(lambda case: by_em(case) and not case.has("prune"))
+@law(lambda case: by_em(case) and not case.has("prune") and not (has_sticks(case) and case.has("canonical_order")))
 def test_a_warm_start_goes_on_from_where_the_fit_stopped(case):
-    """Unless components had lost all rows: these begin anew."""
+    """Unless components had lost all rows: these begin anew. Sticks that were broken in another order have another
+    bound than that of the fit."""
     model = copy.deepcopy(case.model).set_params(warm_start=True, max_iter=3, tol=0.0)
     case.rows.to(model.fit)
     if np.all(case.model._mixing() > 0) and not (model.status_ | case.model.status_) & (
