@@ -26,6 +26,7 @@ from mixfast import (
     fit_many_groups,
     load,
     select,
+    tables,
 )
 from mixfast.parts import Bernoulli, Categorical, Gaussian, StudentT
 
@@ -500,3 +501,33 @@ def test_decimals_and_strings_stand_in_a_product():
     model = ProductMixture([("price", Gaussian()), ("smokes", Bernoulli())], 2, random_state=0).fit(table)
     floats = table.astype({"price": float})
     assert model.score(table) == pytest.approx(model.score(floats), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"a": np.arange(3.0), "b": np.array([np.nan, 1, 2])},
+        {"a": np.arange(3, dtype=np.float32), "b": np.ones(3, dtype=np.float32)},
+        {"a": np.arange(3, dtype=np.float32), "b": np.ones(3)},
+        {"a": np.arange(3), "b": np.array([True, False, True]), "c": np.ones(3)},
+        {"a": np.arange(3, dtype=np.float16)},
+    ],
+    ids=["float64", "float32", "float32 and float64", "integers and booleans", "float16"],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pd.DataFrame,
+        lambda columns: pd.DataFrame(columns).astype("Float64"),
+        lambda columns: pl.DataFrame({name: own for name, own in columns.items() if own.dtype != np.float16}),
+        pa.table,
+    ],
+    ids=["pandas", "nullable", "polars", "pyarrow"],
+)
+def test_all_columns_are_read_as_each(make, columns):
+    table = tables.Table(make(columns))
+    found, wanted = table.all_reals(), [table.reals(place) for place in range(len(table.names))]
+    assert [own.dtype for own in found] == [own.dtype for own in wanted]
+    for name, own, one in zip(table.names, found, wanted, strict=True):
+        assert np.array_equal(own, one, equal_nan=True)
+        assert np.array_equal(own, columns[name].astype(float), equal_nan=True)

@@ -64,8 +64,9 @@ class Place(NamedTuple):
 
 
 class Plan:
-    """How C functions fit and evaluate: made by `plan`, and never changed. So it is its own copy; pickled, it is made
-    anew of the same estimator, at another address.
+    """How C functions fit and evaluate: made by `plan`, and never changed.
+
+    So it is its own copy; pickled, it is made anew of the same estimator, at another address.
 
     Attributes
     ----------
