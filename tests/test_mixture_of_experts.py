@@ -13,7 +13,17 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_experts_reference import model_of
 
-from mixfast import MixtureOfExperts, Status, fit_many, fit_many_columns, fit_many_groups, load
+from mixfast import (
+    GaussianMixture,
+    MixtureOfExperts,
+    PoissonMixture,
+    Status,
+    fit_many,
+    fit_many_columns,
+    fit_many_groups,
+    load,
+    select,
+)
 from mixfast._reference.experts import em, experts
 from mixfast._reference.experts import gate as gates
 
@@ -287,6 +297,67 @@ def test_columns_of_a_gate_are_those_of_groups(gate, form):
             continue
         with pytest.raises(ValueError, match=r"the columns of the gate should be the same.*row 32 has another than 30"):
             call(wrong, **others)
+
+
+INTERCEPTS = {
+    "gaussian": (GaussianMixture(2, reg_covar=0, init_params="kmeans"), "means_", lambda eta: eta),
+    "poisson": (PoissonMixture(2), "rates_", np.exp),
+}
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("expert", INTERCEPTS)
+def test_regressions_on_nothing_are_mixtures(expert, grouped):
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(80), 3)
+    second = rng.random(80)[groups] < 0.4
+    y = {"gaussian": np.where(second, 4, 0) + rng.normal(size=240), "poisson": rng.poisson(np.where(second, 6, 1))}
+    table = pd.DataFrame({"y": y[expert], "id": groups})
+    data, options = ({"groups": groups} if grouped else {}), {"tol": 1e-12, "max_iter": 5000, "random_state": 0}
+    mixture, name, mean = INTERCEPTS[expert]
+    wanted = clone(mixture).set_params(**options).fit(table[["y"]], **data)
+    nothing = pd.DataFrame(index=range(240))
+    by_table = MixtureOfExperts(2, expert=expert, **options).fit(nothing, table.y, **data)
+    by_formula = MixtureOfExperts.from_formula(
+        "y ~ 1", table, n_components=2, expert=expert, groups="id" if grouped else None, **options
+    )
+    ones = MixtureOfExperts(2, expert=expert, fit_intercept=False, **options).fit(np.ones((240, 1)), table.y, **data)
+    for model in (by_table, by_formula, ones):
+        assert_allclose(model.lower_bound_, wanted.lower_bound_, rtol=1e-9)
+    for model, X in ((by_table, nothing), (by_formula, table)):
+        found = np.sort(mean(model.intercept_))
+        # where bounds agree to 1e-12, parameters do to about its root
+        assert_allclose(found, np.sort(getattr(wanted, name).ravel()), atol=1e-5)
+        assert_allclose(np.sort(model.predict_components(X)[0]), found)
+        assert model.coef_.shape == (2, 0)
+        assert model.n_parameters == wanted.n_parameters
+    assert_array_equal(by_table.predict(np.empty((240, 0))), by_table.predict(nothing))
+
+
+def test_gates_of_regressions_on_nothing(tmp_path):
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"z": rng.normal(size=400)})
+    table["y"] = np.where(rng.random(400) < 1 / (1 + np.exp(-2 * table.z)), 3, 0) + rng.normal(size=400)
+    model = MixtureOfExperts.from_formula("y ~ 1", table, gate="~ z", n_components=2, random_state=0)
+    slope = model.gate_coef_[1, 0] * np.sign(model.intercept_[1] - model.intercept_[0])
+    assert slope == pytest.approx(2, abs=0.5)
+    assert model.inference(table).terms[-1] == "gate: z"
+    model.save(tmp_path / "model")
+    assert_array_equal(load(tmp_path / "model").predict(table), model.predict(table))
+    assert select(table, model, n_components=[1, 2, 3]).best_params_ == {"n_components": 2}
+    with pytest.raises(ValueError, match=r"Found array with 0 feature\(s\)"):  # as scikit-learn has it of all
+        MixtureOfExperts().fit(np.empty((400, 0)), table.y)
+    with pytest.raises(ValueError, match=r"has no columns.*a column of ones with fit_intercept=False"):
+        fit_many([pd.DataFrame(index=range(400))], MixtureOfExperts(), y=[table.y])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_regressions_on_nothing_do_not_begin_where_components_are_alike(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.gamma(np.where(rng.random(300) < 0.4, 6.0, 1.0))
+    options, X = {"expert": "gamma", "random_state": 0}, pd.DataFrame(index=range(300))
+    best = MixtureOfExperts(2, init_params="kmeans", tol=1e-10, **options).fit(X, y)
+    assert_allclose(MixtureOfExperts(2, **options).fit(X, y).lower_bound_, best.lower_bound_, atol=1e-3)
 
 
 def test_steps_that_are_too_long_are_halved():

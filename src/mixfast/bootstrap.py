@@ -188,7 +188,7 @@ def bootstrap_lrt(
         # a sample that lacks a category of X has it all the same, whichever samples are fitted with it
         coded = clone(null).set_params(**null._params_of_codes())
         models = [clone(coded).set_params(n_components=n_components + more) for more in (0, 1)]
-        block = max(1, BLOCK // (_num_samples(X) * null.n_features_in_))
+        block = max(1, BLOCK // (_num_samples(X) * max(1, null.n_features_in_)))
         alternative, gain = _with_a_split(rows, null, alternative)
         statistics, n_spurious = [], 0
         bar = Bar(2 * n_bootstrap, progress)

@@ -429,6 +429,10 @@ def as_columns(X, name, reads=None):
     Raises ValueError or TypeError, with the column's name, for what does not hold numbers.
     """
     X = adopted(X)
+    if names_of(X) == []:
+        raise ValueError(
+            f"{name} has no columns. A regression on none is one on a column of ones with fit_intercept=False"
+        )
     if is_table(X):
         try:
             looked_at = [True] if reads is None else reads(names_of(X))

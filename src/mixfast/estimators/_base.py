@@ -346,7 +346,8 @@ class BaseMixture(DensityEstimator):
 
     def _n_fitted_features(self):
         """Number of columns; a model put together by hand has no n_features_in_, but its first parameter has them."""
-        return getattr(self, "n_features_in_", None) or np.shape(self._collect()[0])[-1]
+        known = vars(self).get("n_features_in_")
+        return np.shape(self._collect()[0])[-1] if known is None else known
 
     def _check_state(self):
         super()._check_state()

@@ -123,6 +123,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     #: What messages advise for missing values in the place of an estimator that has none for them; None for nothing.
     _takes_missing_instead: str | None = TAKES_MISSING
 
+    #: Whether rows without columns say nothing, so that a table of such is an error. Of an array it is one in any case,
+    #: as scikit-learn asks of every estimator.
+    _needs_columns: bool = True
+
     #: What methods take of each row beside its values: name -> (name, values, n_samples, dtype of the rows) -> checked
     #: values, one for each row, or a ValueError. See `row_data.py`.
     _row_data: dict[str, Callable] = {}

@@ -22,7 +22,8 @@ class MayHaveAGate:
 
     def _n_columns_of_gate(self):
         """The number of columns of the gate: of the rows read last, or else of `gate_coef_`."""
-        return getattr(self, "_n_gate_columns", None) or np.shape(self.gate_coef_)[1]
+        known = vars(self).get("_n_gate_columns")
+        return np.shape(self.gate_coef_)[1] if known is None else known
 
     def _n_columns_beside(self):
         """The number of columns of the gate that are appended to those of X; 0 if the gate has the columns of X."""
@@ -33,7 +34,8 @@ class MayHaveAGate:
 
     def _gate_of_columns(self, n_columns, held=None):
         """The `Gate` of so many columns of the encoded rows: the columns of X, or those that follow them."""
-        n_features = getattr(self, "_n_columns_of_X", None) or np.shape(self._each("coef_")[0])[-1]
+        known = vars(self).get("_n_columns_of_X")
+        n_features = np.shape(self._each("coef_")[0])[-1] if known is None else known
         return Gate(0 if self._is_gate_of_X() else n_features, n_columns, float(self.gate_alpha), held=held)
 
     def _proportions_of_predictions(self):

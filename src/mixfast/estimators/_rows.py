@@ -39,8 +39,11 @@ def read_rows(estimator, X, accepts_missing, **options):
     if is_single(X) and np.float32 in options["dtype"]:  # of tables but those of pandas scikit-learn does not see it
         options = options | {"dtype": np.float32}
     names = names_of(X)
-    if names == []:
+    if names == [] and estimator._needs_columns:
         raise ValueError("X has no columns: 0 feature(s) while a minimum of 1 is required")
+    if not estimator._needs_columns and (names == [] or not options.get("reset", True)):
+        options = options | {"ensure_min_features": 0}
+        X = np.empty((len(X), 0)) if names == [] else X  # scikit-learn asks columns for their types
     try:
         by_place = table_of_reals(X) if names is not None and scikit_learn_refuses(names) else X
         return validate_data(estimator, by_place, ensure_all_finite="allow-nan" if accepts_missing else True, **options)

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_consistent_length
 from mixfast._docstrings import described
 from mixfast._typing import Accelerate, Column, Floats, InitParams, InitPolicy, Integers, NEffective, RowsLike, Seed
 from mixfast.design import NamesOfAll
-from mixfast.estimators._constraints import Names
+from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._density import fitting
 from mixfast.estimators._formula import FittedByFormula
 from mixfast.estimators._gated import MayHaveAGate
@@ -182,7 +182,8 @@ default='gaussian'
         Where the first responsibilities come from: 'random' numbers, a method that looks at the rows (labels of
         k-means, one row for each component by greedy k-means++ or at random), labels (n_samples,) in which -1 says
         that the row's component is not known, or responsibilities (n_samples, n_components). Clusters
-        of the rows say little of regressions that cross: 'random' responsibilities are the better start.
+        of the rows say little of regressions that cross: 'random' responsibilities are the better start; of X without
+        columns 'random' is 'kmeans' of the responses.
     <random_state, warm_start, verbose, verbose_interval, n_threads, accelerate>
 
     Attributes
@@ -247,6 +248,7 @@ default='gaussian'
 
     _attribute_constraints: dict = {
         **LikelihoodMixture._attribute_constraints,
+        "n_features_in_": [WholeNumber(0)],
         "is_exposed_": ["boolean"],
         "is_offset_": ["boolean"],
     }
@@ -263,6 +265,7 @@ default='gaussian'
 
     _needed_row_data = ("y",)
     _row_data_of_columns = ("gate_X",)
+    _needs_columns = False  # there are intercepts, offsets and gates
     _takes_missing_instead = None  # regressions have no place for missing predictors
 
     _warnings: dict = {
@@ -835,6 +838,12 @@ default='gaussian'
 
     # ---- fitting ----
 
+    def _check_init_params(self, n_counted, kept):
+        start = super()._check_init_params(n_counted, kept)
+        # nothing but intercepts: means of random responsibilities differ so little that EM may stop there, as 5 of 21
+        # fits to samples of two components, of every expert, did. Clusters of the responses are no wrong cut then
+        return "kmeans" if isinstance(start, str) and start == "random" and not self.n_features_in_ else start
+
     @fitting
     def fit(
         self,
@@ -854,6 +863,7 @@ default='gaussian'
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features), or source of partitions
             What `blocks` makes, and other sources (`mixfast.partitions`), bring y and all else with them.
+            A table may be without columns, `pandas.DataFrame(index=range(n_samples))`: a mixture of intercepts.
             Computed in float64; parameters are rounded to the precision of X. A sparse one stays sparse: a few hundred
             rows at a time get their zeros. The fit is that of the dense X, to the last bit, and takes as long;
             `inference` alone makes all of X dense. Of a model by `from_formula`, and of its clones, a table that the

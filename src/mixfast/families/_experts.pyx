@@ -1107,7 +1107,7 @@ def bind_experts(Py_ssize_t n_components, Py_ssize_t n_features, object isa, Py_
     cdef Py_ssize_t n_held = 0 if held is None else held.size
     cdef int level = resolve_isa(isa)
     cdef const experts_kernels_t *kernels = mixfast_select_experts(level)
-    if n_components < 1 or n_columns < 1 or n_features < n_columns + n_beside:
+    if n_components < 1 or n_columns < 0 or n_features < n_columns + n_beside:
         raise ValueError(f"cannot bind {n_components} components and {n_columns} of {n_features} columns")
     if n_held not in (0, n_components * sum(own[3] for own in responses) * width):
         raise ValueError(f"{n_held} coefficients are held or not, of {n_components} components of {n_columns} columns")
