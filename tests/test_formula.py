@@ -45,6 +45,52 @@ def test_matrices_of_every_table(form):
     assert list(row_data["groups"]) == list(TABLE.id)
 
 
+OF_WORDS = {
+    "objects": lambda column: column.astype(object),
+    "strings": lambda column: column.astype("string"),
+    "strings of arrow": lambda column: column.astype(pd.ArrowDtype(pa.string())),
+    "a dictionary of arrow": lambda column: column.astype(pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
+    "categories": lambda column: column.astype("category"),
+    "categories of strings": lambda column: column.astype("string").astype("category"),
+}
+
+
+@pytest.mark.parametrize("form", OF_WORDS)
+def test_strings_of_every_type_are_categories(form):
+    learned, X, _, _ = learn_formula("y ~ x + kind", TABLE)
+    other = TABLE.assign(kind=OF_WORDS[form](TABLE.kind))
+    np.testing.assert_array_equal(learn_formula("y ~ x + kind", other)[1], X)
+    np.testing.assert_array_equal(learned.design(other), X)
+    np.testing.assert_array_equal(learn_formula("kind ~ x", other)[2], TABLE.kind)
+    missing = TABLE.assign(kind=OF_WORDS[form](TABLE.kind.where(TABLE.kind != "c")))
+    with pytest.raises(ValueError, match=r"missing values: `kind`.*\.dropna"):
+        learn_formula("y ~ x + kind", missing)
+
+
+def test_tables_of_polars_need_no_pyarrow():
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "import polars as pl\n"
+        "from mixfast.formula import learn_formula\n"
+        "kinds = pl.Series(['b', 'a', 'b', 'c'])\n"
+        "table = pl.DataFrame({'y': [1, 2, None, 4], 'x': [1.0, 2.0, 3.0, 5.0], 'id': list('ppqq')})\n"
+        "of = {'string': pl.String, 'categorical': pl.Categorical, 'enum': pl.Enum(['b', 'c', 'a'])}\n"
+        "for dtype in of.values():\n"
+        "    learned, X, y, _ = learn_formula('x ~ x + kind', table.with_columns(kind=kinds.cast(dtype)))\n"
+        "    print(*learned.names, *X.sum())\n"
+        "try:\n    learn_formula('y ~ x', table)\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [
+        "x kind[T.b] kind[T.c] 11.0 2.0 1.0",
+        "x kind[T.b] kind[T.c] 11.0 2.0 1.0",
+        "x kind[T.c] kind[T.a] 11.0 1.0 1.0",
+        "rows of the table have missing values: `y` contains null values after evaluation. Leave them out, as "
+        ".dropna() does",
+    ]
+
+
 def test_later_tables_have_the_same_columns():
     learned, X, _, _ = learn_formula("y ~ center(x) + kind", TABLE)
     later = TABLE.iloc[[2]]

@@ -53,11 +53,35 @@ def _formulaic():
 
 
 def _as_pandas(data):
-    """Any table as a pandas.DataFrame, so that what was learned from a table of one library serves those of others."""
+    """Any table as a pandas.DataFrame, so that what was learned from a table of one library serves those of others.
+    Columns of strings are of objects, which formulaic takes for categories, whatever type pandas has for them."""
     import narwhals as nw
+    import pandas as pd
 
     Table(data)  # says what is wrong with what is no table
-    return nw.from_native(data, eager_only=True).to_pandas()
+    table = nw.from_native(data, eager_only=True)
+    if table.implementation.is_polars():  # its own conversion needs pyarrow
+        table = pd.DataFrame({own.name: _polars_column(own) for own in table.iter_columns()}, index=range(len(table)))
+    else:
+        table = table.to_pandas()
+    return table.astype({name: object for name, dtype in table.dtypes.items() if _holds_words(dtype)})
+
+
+def _polars_column(column):
+    import narwhals as nw
+    import pandas as pd
+
+    if isinstance(column.dtype, nw.Enum):
+        return pd.Categorical(column.to_list(), categories=column.dtype.categories)
+    return column.to_numpy()  # strings of categoricals, which polars orders by their letters
+
+
+def _holds_words(dtype):
+    """Whether columns of this type of pandas hold strings, and not as objects or categories."""
+    from pandas.api import types
+
+    is_plain = isinstance(dtype, np.dtype | types.CategoricalDtype)
+    return not is_plain and dtype.kind in "OUS" and not types.is_numeric_dtype(dtype)
 
 
 #: What the formula of each argument may be, in messages.
