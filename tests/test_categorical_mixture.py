@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mixfast import CategoricalMixture, Status, fit_many, load, select
+from mixfast.estimators import _categories
+from mixfast.estimators._categories import Columns
 from mixfast.families.categorical import Categorical, CategoricalParams
+from mixfast.tables import is_nothing
 
 CARCINOMA = np.loadtxt(Path(__file__).parent / "data" / "carcinoma.csv", delimiter=",", skiprows=1)
 NUMBERS = (2, 5, 1, 3)
@@ -167,7 +171,18 @@ TABLES = {
         pl.Categorical
     ),
     "pyarrow": lambda X: pl.DataFrame(named(X).tolist(), schema=list("abcd"), orient="row").to_arrow(),
+    "pyarrow strings": lambda X: pa.table(dict(zip("abcd", map(pa.array, named(X).T.tolist()), strict=True))),
+    "pyarrow dictionaries": lambda X: pa.table(dict(zip("abcd", map(in_two_dictionaries, named(X).T), strict=True))),
 }
+
+
+def in_two_dictionaries(values):
+    """A column of pyarrow in two chunks, which number their values otherwise; one value no row has, and one is null."""
+    known, chunks = sorted({*values.tolist()} - {None}), []
+    for part, levels in ((values[:100], [*known, "nobody", None]), (values[100:], known[::-1])):
+        codes = pa.array([None if own not in levels else levels.index(own) for own in part.tolist()], pa.uint8())
+        chunks.append(pa.DictionaryArray.from_arrays(codes, pa.array(levels)))
+    return pa.chunked_array(chunks)
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -322,6 +337,49 @@ def test_order_of_classes_does_not_depend_on_the_start():
     for other in orders[1:]:
         assert_allclose(other, orders[0], rtol=1e-3)
     assert np.all(orders[0][0, 0] <= orders[0][1, 0])
+
+
+@pytest.mark.parametrize("kind", [own for own in TABLES if own != "lists"])
+def test_values_are_looked_at_once_for_each_category(kind, monkeypatch):
+    """Not once for each row: passes over blocks read these again each time."""
+    looked = []
+
+    def counting(value):
+        looked.append(value)
+        return is_nothing(value)
+
+    monkeypatch.setattr(_categories, "is_nothing", counting)
+    X = with_holes(3000)
+    Columns(TABLES[kind](X)).all_answers()
+    assert len(looked) <= 2 * 8 * X.shape[1]  # five categories at most, and what is missing
+
+
+def test_categories_of_a_dictionary_that_no_row_has_are_none():
+    table = pa.table({"a": pa.DictionaryArray.from_arrays([0, 2, 0], pa.array(["x", "unused", "y"]))})
+    model = CategoricalMixture(1).fit(table)
+    assert model.categories_[0].tolist() == ["x", "y"]
+    assert model.predict(table).tolist() == [0, 0, 0]
+    other = pa.table({"a": pa.DictionaryArray.from_arrays([0, 1], pa.array(["y", "z"]))})
+    with pytest.raises(ValueError, match="Column 'a' of X has the value 'z' in row 1, which is none of its categories"):
+        model.predict(other)
+    model.set_params(unseen="missing").predict(other)
+
+
+def test_numbers_and_missing_values_in_dictionaries():
+    X = with_holes()
+    numbers = pa.table(
+        {name: pa.array(own, from_pandas=True).dictionary_encode() for name, own in zip("abcd", X.T, strict=True)}
+    )
+    model, wanted = (CategoricalMixture(2, random_state=0).fit(rows) for rows in (numbers, X))
+    assert_array_equal(model.predict_proba(numbers), wanted.predict_proba(X))
+    assert all(own.dtype == np.float64 for own in model.categories_)
+    objects = named(X)
+    objects[objects == None] = np.nan  # noqa: E711 - by element
+    objects[0, 1], objects[1, 1], objects[2, 1] = float("nan"), pd.NA, None
+    holed = X.copy()
+    holed[:3, 1] = np.nan
+    model, wanted = (CategoricalMixture(2, random_state=0).fit(rows) for rows in (objects, holed))
+    assert_array_equal(model.predict_proba(objects), wanted.predict_proba(holed))
 
 
 @pytest.mark.parametrize("kind", ["pandas", "ordered", "polars"])

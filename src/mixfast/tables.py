@@ -291,6 +291,9 @@ class Table:
 
     def is_missing(self, place):
         """Mask (n_rows,) of missing values, nulls and NaN, of a column of any type."""
+        levels = levels_of(self.series[place])
+        if levels is not None:
+            return np.array([*map(is_nothing, levels[0]), True])[levels[1]]
         missing, values = self.series[place].is_null().to_numpy().astype(bool), self.series[place].to_numpy()
         return missing | np.isnan(values) if values.dtype.kind == "f" else missing
 
@@ -348,6 +351,47 @@ def declared_categories(series):
     if categories is None:
         categories = getattr(getattr(series.to_native(), "cat", None), "categories", None)
     return None if categories is None else as_values(list(categories))
+
+
+def levels_of(series):
+    """(levels, number of the level of each row, -1 where it is missing) of a column whose type keeps distinct values
+    once: pandas categoricals, Enum and Categorical of polars, dictionaries of pyarrow, and its strings, which pyarrow
+    numbers in a tenth of the time that Python takes. Levels are a list; some may be missing, equal, or in no row. None
+    for other types."""
+    import narwhals as nw
+
+    native = series.to_native()
+    if hasattr(native, "dictionary_encode"):
+        return _levels_of_arrow(native)
+    codes = getattr(getattr(native, "cat", None), "codes", None)
+    if codes is not None:
+        return list(native.cat.categories), codes.to_numpy().astype(np.intp)
+    if series.dtype in (nw.Categorical, nw.Enum) and hasattr(native, "to_physical"):
+        levels = native.unique().drop_nulls()
+        numbers, rows = levels.to_physical().to_numpy(), native.to_physical()
+        place = np.full(int(numbers.max(initial=0)) + 1, -1, dtype=np.intp)
+        place[numbers] = np.arange(len(numbers))
+        return levels.to_list(), np.where(rows.is_null().to_numpy(), -1, place[rows.fill_null(0).to_numpy()])
+    return None
+
+
+def _levels_of_arrow(column):
+    """`levels_of` of a column of pyarrow."""
+    import pyarrow
+    from pyarrow import types
+
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        column = column.dictionary_encode()
+    elif not types.is_dictionary(column.type):
+        return None
+    levels, codes, last, first = [], [np.empty(0, dtype=np.intp)], None, 0
+    for chunk in column.chunks:
+        if last is None or not chunk.dictionary.equals(last):
+            last, first = chunk.dictionary, len(levels)
+            levels += last.to_pylist()
+        own = chunk.indices.cast(pyarrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+        codes.append(np.where(own < 0, -1, own + first))
+    return levels, np.concatenate(codes).astype(np.intp, copy=False)
 
 
 def as_values(values):

@@ -300,7 +300,7 @@ class CategoricalMixture(LikelihoodMixture):
         if reset:
             self._names_of_all.check_columns(self._columns_of_names())
             self._learn_categories(answers, self._names_of_all.categories, ensure_min_samples > 0)
-        is_float32 = all(own.values.dtype == np.float32 for own in answers)
+        is_float32 = all(own.dtype == np.float32 for own in answers)
         return self._coded(answers, np.float32 if is_float32 else np.float64)
 
     def _learn_categories(self, answers, of_all=None, needs_some=True):
@@ -313,7 +313,7 @@ class CategoricalMixture(LikelihoodMixture):
             self.categories_ = [categories_of(own, needs_some) for own in answers]
 
     def _coded(self, answers, dtype):
-        codes = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
+        codes = np.empty((len(answers[0]), len(answers)), dtype=dtype, order="F")
         for j, (own, categories) in enumerate(zip(answers, self._known_categories(), strict=True)):
             codes[:, j] = codes_of(own, categories, self.unseen)
         return codes

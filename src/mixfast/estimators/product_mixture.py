@@ -605,7 +605,7 @@ class ProductMixture(LikelihoodMixture):
         floats = [
             own for group, given in zip(groups, answers, strict=True) for own in given if not _is_categorical(group)
         ]
-        is_float32 = bool(floats) and all(own.values.dtype == np.float32 for own in floats)
+        is_float32 = bool(floats) and all(own.dtype == np.float32 for own in floats)
         dtype = np.float32 if is_float32 else np.float64
         blocks = []
         for group, mixture, own, of_all in zip(groups, mixtures, answers, self._categories_of_all(groups), strict=True):
@@ -729,12 +729,12 @@ def _is_categorical(group):
 def _numbers(group, mixture, answers, dtype):
     """The columns of a part, in the form that its mixture takes."""
     kind = type(group.part).__name__
-    block = np.empty((len(answers[0].values), len(answers)), dtype=dtype, order="F")
+    block = np.empty((len(answers[0]), len(answers)), dtype=dtype, order="F")
     for j, own in enumerate(answers):
-        if own.values.dtype == object and np.all(own.is_missing):  # a row, perhaps, whose only entries are of others
+        if own.dtype == object and np.all(own.is_missing):  # a row, perhaps, whose only entries are of others
             block[:, j] = np.nan
             continue
-        if own.values.dtype == object:
+        if own.dtype == object:
             raise ValueError(f"Column {own.name!r} of X should hold numbers, as it is {kind}, but it holds strings")
         block[:, j] = own.values
         if np.any(np.isinf(block[:, j])):
