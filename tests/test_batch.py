@@ -489,3 +489,15 @@ def test_a_subclass_with_methods_of_its_own_is_fitted_and_predicts_by_them():
         alone = fit_alone(estimator, X, 0)
         assert_same_fit(result[i], alone)
         assert np.array_equal(result.predict(problems)[i], alone.predict(X))
+
+
+def test_the_default_start_of_a_batch_is_kmeans_as_candidates_say():
+    """What documents say of the default `GaussianMixture`."""
+    problems = ragged([60, 100, 200], 2)
+    for options in ({}, {"n_components": [1, 2]}):
+        result = fit_many(problems, GaussianMixture(3, random_state=0), keep="all", **options)
+        for candidate, model in zip(result.candidates, result.models, strict=True):
+            assert candidate.init_params == "kmeans"
+            assert candidate.reg_covar == (0 if options else 1e-6)
+            for i, X in enumerate(problems):
+                assert_same_fit(model[i], candidate.fit(X))

@@ -79,9 +79,12 @@ def fit_many(
     The bits are those of `[clone(estimator).set_params(random_state=random_state).fit(X) for X in problems]`, for any
     number of threads and any order or subset of the problems, at a small part of the time: a thread takes whole
     problems, and nothing is done in Python for each. Nothing raises because of the data: each problem has a status.
-    Only the categories of `categories='auto'` (`CategoricalMixture`, `ProductMixture`), and the classes of labels of
-    `MixtureOfExperts`, are no problem's own: they are the values that occur in all problems together, but for those
-    that are not finite. Give `categories`, or counts of classes, for the bits of a fit alone where problems lack some.
+    Three defaults are other here, and `candidates` of the result has what was fitted. ``init_params='auto'``, the
+    default of `GaussianMixture`, is 'kmeans', which may end at another optimum: set 'kmeans' for the same bits alone,
+    and `n_init` for better optima. With several models a `reg_covar` that is only a default is 0. And the categories of
+    `categories='auto'` (`CategoricalMixture`, `ProductMixture`), and the classes of labels of `MixtureOfExperts`, are
+    no problem's own: they are the values that occur in all problems together, but for those that are not finite. Give
+    `categories`, or counts of classes, for the bits of a fit alone where problems lack some.
 
     Parameters
     ----------
