@@ -648,6 +648,67 @@ def test_problems_by_names_slices_and_masks(estimator):
     same_bits(result[[2, 0]]["a"].means_, result["a"].means_)
 
 
+@pytest.mark.parametrize(
+    "names", [[0.5, 1.5, 2.0], [2, 0, 7], [False, True], [("a", 1), ("b", 1), ("b", 2)], ["a", "b", "c"]], ids=str
+)
+def test_problems_are_found_by_names_of_every_type(names, tmp_path):
+    keys = {
+        f"key {j}": [own[j] if isinstance(own, tuple) else own for own in names] for j in range(np.ndim(names[0]) + 1)
+    }
+    table = pd.DataFrame(keys).loc[np.repeat(range(len(names)), 30)]
+    by = list(keys) if len(keys) > 1 else "key 0"
+    table["x"] = np.random.default_rng(0).normal(size=len(table))
+    result = fit_many_groups(table, GaussianMixture(), by=by, columns=["x"])
+    result.save(tmp_path / "batch")
+    for own in (result, load(tmp_path / "batch"), result[::-1]):
+        for name in names:
+            rows = table.loc[
+                (table[list(keys)] == (list(name) if isinstance(name, tuple) else [name])).all(axis=1), ["x"]
+            ]
+            np.testing.assert_allclose(own.by_name(name).means_, [rows.mean()])
+    with pytest.raises(KeyError, match="there is no problem 'elsewhere'"):
+        result.by_name("elsewhere")
+    result.names = None
+    with pytest.raises(TypeError, match="problems have no names"):
+        result.by_name(names[0])
+
+
+def test_numbers_that_are_names_are_no_places():
+    table = pd.DataFrame({"dose": np.repeat([0.5, 1.5], 30), "x": np.arange(60.0)})
+    result = fit_many_groups(table, GaussianMixture(), by="dose")
+    with pytest.raises(TypeError, match=r"got 0\.5\. Problems are called so: take by_name\(0\.5\)"):
+        result[0.5]
+    with pytest.raises(TypeError, match=r"got 2\.5$"):
+        result[2.5]
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture(2, random_state=0), GaussianMixture(2, noise="uniform", random_state=0)])
+def test_names_are_checked_where_they_are_assigned(estimator, tmp_path):
+    result = fit_many_groups(PLACES, estimator, by="place", columns=["x"], keep="all")
+    for wrong, error in ((["a", "b"], "names should be 3, .* got 2"), ("abc", "should be a list"), (5, "got 5")):
+        with pytest.raises((TypeError, ValueError), match=error):
+            result.names = wrong
+    assert result.names == ["a", "b", "c"]
+    labels = result.predict_rows(PLACES)
+    mine = ["x", "y", "z"]
+    for names in (mine, tuple(mine), np.array(mine), pd.Index(mine), (name for name in mine)):
+        result.names = names
+        assert result.names == mine
+        assert [own.names for own in result.models] == [mine]
+        assert result.to_frame()["problem"].tolist() == ["x", "y", "z"]
+        np.testing.assert_array_equal(result.predict_rows(PLACES), labels)  # rows are of the groups of the fit
+        np.testing.assert_array_equal(result[::-1].predict_rows(PLACES), labels)
+    mine[0] = "another"
+    assert result.names == ["x", "y", "z"]
+    result.save(tmp_path / "batch")
+    again = load(tmp_path / "batch")
+    assert again.names == ["x", "y", "z"]
+    with pytest.raises(TypeError, match="predict_rows is for batches of fit_many_groups"):
+        again.predict_rows(PLACES)
+    result.names = None
+    np.testing.assert_array_equal(result.predict_rows(PLACES), labels)
+
+
 def test_problems_that_are_not_there_are_said_to_be_so():
     result = of_places(PLACES)
     with pytest.raises(KeyError, match="there is no problem 'z'"):
@@ -658,7 +719,7 @@ def test_problems_that_are_not_there_are_said_to_be_so():
     with pytest.raises(IndexError, match="a mask of 3 problems"):
         result[[True, False]]
     for wrong in ([0.5], np.zeros((1, 2), dtype=int), True, None, 1.0):
-        with pytest.raises(TypeError, match="a slice, a mask or a list of integers"):
+        with pytest.raises(TypeError, match=r"a slice, a mask or a list of integers"):
             result[wrong]
     result.names = ["a", "a", "b"]
     with pytest.raises(KeyError, match="2 problems are called 'a'"):

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -45,8 +45,10 @@ from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_libra
 
 #: How many problems the table in a notebook shows.
 SHOWN = 10
-#: Public attributes that a user may assign.
-ASSIGNABLE = ("names",)
+
+
+#: What indexes a result.
+NO_PLACE = "a problem is an integer, its name, a slice, a mask or a list of integers, got {}"
 
 
 def is_usable(status):
@@ -94,7 +96,8 @@ class BatchResult:
     row_data : tuple of str
         What the rows were given beside their values, such as 'exposure'.
     names : list or None
-        Names of the problems, where they come from a table.
+        Names of the problems, where they come from a table. Another list may be assigned, or None; `predict_rows`
+        still finds rows by the groups of the fit.
     n_clusters : int64 ndarray of shape (n_problems,)
         Of posteriors: components that hold at least half a row; -1 where there are no parameters.
     feature_names : object ndarray of shape (n_features,) or None
@@ -124,7 +127,12 @@ class BatchResult:
         self.lower_bound = rounded_finite(np.where(bad, np.nan, lower_bound), bound_dtype)
 
     def __setattr__(self, name, value):
-        if name.startswith("_") or name in ASSIGNABLE or not self._has(name):
+        if name == "names":
+            own = None if value is None else _checked_names(value, len(self))
+            object.__setattr__(self, name, own)
+            for model in self.models or []:
+                model.names = own
+        elif name.startswith("_") or not self._has(name):
             object.__setattr__(self, name, value if name.startswith("_") else frozen(value))
         else:
             raise AttributeError(
@@ -143,6 +151,7 @@ class BatchResult:
         grouping: `Grouping` of `fit_many_groups`, or None; library: 'pandas', 'polars' or 'pyarrow', or None."""
         self.names, self._column_names, self._are_columns = names, column_names, are_columns
         self._grouping, self._library = grouping, library
+        self._groups = None if grouping is None else self.names  # which stay, whatever problems are called later
         for model in self.models or []:
             model._named(names, column_names, are_columns, grouping, library)
         return self
@@ -317,7 +326,8 @@ class BatchResult:
         Parameters
         ----------
         i : int, name, slice, mask or list of int
-            Whole numbers are places, whatever problems are called. Nothing is fitted again.
+            Whole numbers are places, whatever problems are called: `by_name` finds numbers too. Nothing is fitted
+            again.
 
         Returns
         -------
@@ -335,8 +345,47 @@ class BatchResult:
         """
         if isinstance(i, slice | list | np.ndarray):
             return self._some(i)
-        if not isinstance(i, Integral) or isinstance(i, bool):
+        is_number = isinstance(i, Real | np.bool_) and not (isinstance(i, Integral) and not isinstance(i, bool))
+        if i is None or is_number:  # of which only whole numbers are places
+            has_name = self.names is not None and i in self.names
+            hint = f". Problems are called so: take by_name({in_short(i)})" if has_name else ""
+            raise TypeError(NO_PLACE.format(in_short(i)) + hint)
+        if not isinstance(i, Integral):
             i = self._place_of(i)
+        self._check_usable(i)
+        return self._estimator(i, self._columns_of(i))
+
+    def by_name(self, name: Any) -> Any:
+        """The fitted estimator of the problem of that name, a number too.
+
+        Parameters
+        ----------
+        name : object
+            One of `names`, of any type; of several columns of groups a tuple.
+
+        Returns
+        -------
+        found : estimator
+            As `result[i]` is.
+
+        Raises
+        ------
+        KeyError
+            For names that no problem has, or several.
+        TypeError
+            Where problems have no names.
+        ValueError
+            For a problem that has no parameters.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from mixfast import GaussianMixture, fit_many_groups
+        >>> table = pd.DataFrame({"dose": np.repeat([0.5, 2.0], 50), "x": np.arange(100.0)})
+        >>> fit_many_groups(table, GaussianMixture(), by="dose").by_name(2.0).means_
+        array([[74.5]])
+        """
+        i = self._place_of(name)
         self._check_usable(i)
         return self._estimator(i, self._columns_of(i))
 
@@ -355,11 +404,9 @@ class BatchResult:
 
     def _place_of(self, name):
         """The position of the problem of that name. Raises KeyError where none or several have it, TypeError where
-        names are no way to index."""
-        if self.names is None or isinstance(name, bool | float | None):
-            raise TypeError(
-                f"a problem is an integer, its name, a slice, a mask or a list of integers, got {in_short(name)}"
-            )
+        there are no names."""
+        if self.names is None:
+            raise TypeError(NO_PLACE.format(in_short(name)) + ", and problems have no names")
         places = [place for place, own in enumerate(self.names) if own == name]
         if not places:
             raise KeyError(f"there is no problem {one_name(name)}: {among(name, self.names)}")
@@ -388,7 +435,9 @@ class BatchResult:
         some = copy.copy(self)
         arrays = {name: vars(self)[name] for name in self._of_problems if vars(self)[name] is not None}
         own = {name: frozen(array[chosen], copy=False) for name, array in arrays.items()}
-        own["names"] = None if self.names is None else [self.names[place] for place in chosen.tolist()]
+        for name in ("names", "_groups"):
+            values = vars(self)[name]
+            own[name] = None if values is None else [values[place] for place in chosen.tolist()]
         own["models"] = None if self.models is None else [model._some(chosen) for model in self.models]
         vars(some).update(own)
         return some
@@ -706,7 +755,8 @@ class BatchResult:
     def _sections_of_table(self):
         """Entries of the section 'result' about the table of `fit_many_groups`, a dict."""
         found = {} if self._library is None else {"library": self._library}
-        if self._grouping is None or not all(map(persistence.can_hold, self._grouping.names())):
+        are_called_otherwise = self._groups != self.names  # by which rows of other tables would not be found
+        if self._grouping is None or are_called_otherwise or not all(map(persistence.can_hold, self._grouping.names())):
             return found
         found |= {"by": self._grouping.by, "columns": self._grouping.columns}
         return found | {f"columns of {name}": own for name, own in self._grouping.row_data.items()}
@@ -940,7 +990,7 @@ class BatchResult:
         grouping = self._grouping.for_predictions().with_data(table, row_data)
         found = grouping.read(table, self.candidates[0])
         keys = found.keys[0] if len(found.keys) == 1 else list(zip(*found.keys, strict=True))
-        places = {name: place for place, name in enumerate(self.names)}
+        places = {name: place for place, name in enumerate(self._groups)}
         owners = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
         problems, rows = found.problems(owners, len(self), grouping.columns)
         labels = np.full(found.n_rows, -1, dtype=np.int64)
@@ -1124,6 +1174,19 @@ class BatchResult:
             values[...] = rounded_finite(computed, values.dtype)
         if n_impossible:
             BaseMixture._warn_of_impossible_rows()
+
+
+def _checked_names(names, n_problems):
+    """Names of problems as a list. Raises ValueError for another number of them, TypeError for what is no list."""
+    if isinstance(names, str | bytes | dict | set) or not np.iterable(names):
+        raise TypeError(
+            f"names should be a list with a name for each of {n_problems} problems, or None: got {in_short(names)}"
+        )
+    plain = isinstance(names, np.ndarray) and names.dtype.kind in "biufSU"  # Python's numbers and strings
+    names = names.tolist() if plain else list(names)
+    if len(names) != n_problems:
+        raise ValueError(f"names should be {n_problems}, one for each problem, got {len(names)}")
+    return names
 
 
 class Gaps:
