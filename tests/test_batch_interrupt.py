@@ -14,6 +14,7 @@ from mixfast import GaussianMixture, Status, fit_many
 
 # Each of the batches below would take a minute or more, so a test that does not stop is seen by its time.
 MANY = np.random.default_rng(0).normal(size=(40_000, 300, 1))
+WARNED = r"Ctrl-C ended the batch: [\d,]+ of [\d,]+ problems are not fitted and have Status.INTERRUPTED"
 SLOW = {"tol": 0, "max_iter": 3000, "random_state": 0}
 
 
@@ -45,7 +46,8 @@ def assert_the_rest_is_marked(result):
 def test_many_small_problems_are_interrupted_and_done_ones_are_kept(n_threads, alarm):
     estimator = GaussianMixture(3, **SLOW)
     alarm()
-    result = fit_many(MANY, estimator, n_threads=n_threads)
+    with pytest.warns(UserWarning, match=WARNED):
+        result = fit_many(MANY, estimator, n_threads=n_threads)
     assert_the_rest_is_marked(result)
     done = np.flatnonzero(is_done(result))
     assert len(done) > 0
@@ -60,7 +62,8 @@ def test_a_problem_is_interrupted_before_all_its_models_are_compared(n_threads, 
     for keep in ("best", "all"):
         grid = {"n_components": range(1, 9), "keep": keep}
         alarm()
-        result = fit_many(MANY[:2000], estimator, n_threads=n_threads, **grid)
+        with pytest.warns(UserWarning, match=WARNED):
+            result = fit_many(MANY[:2000], estimator, n_threads=n_threads, **grid)
         assert_the_rest_is_marked(result)
         done = np.flatnonzero(is_done(result))
         again = fit_many(MANY[done[:5]], estimator, n_threads=n_threads, **grid) if len(done) else None
@@ -76,7 +79,8 @@ def test_a_huge_problem_is_interrupted(n_threads, init_params, alarm):
     huge = np.random.default_rng(0).standard_normal((200_000, 10))
     problems = [huge, *ragged([30, 40], 10)]
     alarm()
-    result = fit_many(problems, GaussianMixture(30, init_params=init_params, **SLOW), n_threads=n_threads)
+    with pytest.warns(UserWarning, match=WARNED):
+        result = fit_many(problems, GaussianMixture(30, init_params=init_params, **SLOW), n_threads=n_threads)
     assert result.status[0] == Status.INTERRUPTED
     assert_the_rest_is_marked(result)
 
@@ -87,18 +91,21 @@ def test_problems_of_endless_iterations_are_interrupted(n_threads, alarm):
     problems = [groups(np.random.default_rng(i), 2000, 4, apart=0.5) for i in range(8)]
     estimator = GaussianMixture(5, tol=0, max_iter=2_000_000, random_state=0)
     alarm()
-    result = fit_many(problems, estimator, n_threads=n_threads)
+    with pytest.warns(UserWarning, match=WARNED):
+        result = fit_many(problems, estimator, n_threads=n_threads)
     assert_the_rest_is_marked(result)
 
 
 def test_estimators_one_by_one_are_interrupted(alarm):
     alarm()
-    result = fit_many(MANY[:20_000], GaussianMixture(3, n_init_policy="halving", n_init=3, **SLOW))
+    with pytest.warns(UserWarning, match=WARNED):
+        result = fit_many(MANY[:20_000], GaussianMixture(3, n_init_policy="halving", n_init=3, **SLOW))
     assert_the_rest_is_marked(result)
     assert np.any(is_done(result))
     alarm()
     counts = np.random.default_rng(0).geometric(0.3, (2000, 300, 2)) - 1.0
-    result = fit_many(counts, GeometricMixture(3, tol=0, random_state=0))
+    with pytest.warns(UserWarning, match=WARNED):
+        result = fit_many(counts, GeometricMixture(3, tol=0, random_state=0))
     assert not np.all(is_done(result))
 
 
@@ -124,7 +131,8 @@ def test_the_next_call_works(alarm):
     estimator = GaussianMixture(3, random_state=0)
     wanted = fit_many(MANY[:50], estimator)
     alarm(0.2)
-    interrupted = fit_many(MANY, GaussianMixture(3, **SLOW))
+    with pytest.warns(UserWarning, match=WARNED):
+        interrupted = fit_many(MANY, GaussianMixture(3, **SLOW))
     assert not np.all(is_done(interrupted))
     assert_same_results(fit_many(MANY[:50], estimator), wanted)
 
@@ -202,7 +210,8 @@ def test_a_held_out_choice_that_is_interrupted_keeps_nothing_half_done(alarm):
     problems[5] = np.inf
     estimator = GaussianMixture(**SLOW)
     alarm()
-    result = fit_many(problems, estimator, n_components=[1, 3], criterion="heldout", n_threads=2)
+    with pytest.warns(UserWarning, match=WARNED):
+        result = fit_many(problems, estimator, n_components=[1, 3], criterion="heldout", n_threads=2)
     assert_the_rest_is_marked(result)
     assert result.status[5] == Status.NOT_FINITE
     assert np.sum(result.status == Status.INTERRUPTED) == len(problems) - 1

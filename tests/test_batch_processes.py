@@ -146,7 +146,8 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
         return fit(self, X, *args, **kwargs)
 
     monkeypatch.setattr(DirichletProcessMixture, "fit", stopped)
-    result = fit_many(REALS, PROCESS, random_state=0)
+    with pytest.warns(UserWarning, match="Ctrl-C ended the batch: 3 of 5 problems are not fitted"):
+        result = fit_many(REALS, PROCESS, random_state=0)
     assert result.has_parameters.tolist() == [True, True, False, False, False]
     assert np.all(result.status[2:] == Status.INTERRUPTED)
 

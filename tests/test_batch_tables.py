@@ -682,7 +682,9 @@ def test_numbers_that_are_names_are_no_places():
         result[2.5]
 
 
-@pytest.mark.parametrize("estimator", [GaussianMixture(2, random_state=0), GaussianMixture(2, noise="uniform", random_state=0)])
+@pytest.mark.parametrize(
+    "estimator", [GaussianMixture(2, random_state=0), GaussianMixture(2, noise="uniform", random_state=0)]
+)
 def test_names_are_checked_where_they_are_assigned(estimator, tmp_path):
     result = fit_many_groups(PLACES, estimator, by="place", columns=["x"], keep="all")
     for wrong, error in ((["a", "b"], "names should be 3, .* got 2"), ("abc", "should be a list"), (5, "got 5")):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples
 from mixfast._typing import RowsLike, Seed
 from mixfast._warnings import warn
 from mixfast.as_html import html_table
-from mixfast.batches.fit_many import fit_many
+from mixfast.batches.fit_many import INTERRUPTED_BY, fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
 from mixfast.progress import Bar
 from mixfast.read_only import frozen
@@ -268,7 +268,9 @@ def _fit_all(problems, estimator, seeds, n_threads, progress):
 
     rows, data = zip(*map(separated, problems), strict=True)
     data = {name: [own[name] for own in data] for name in data[0]}
-    result = fit_many(list(rows), estimator, seeds=seeds, n_threads=n_threads, progress=progress, **data)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", INTERRUPTED_BY, UserWarning)
+        result = fit_many(list(rows), estimator, seeds=seeds, n_threads=n_threads, progress=progress, **data)
     if np.any(result.status & Status.INTERRUPTED):
         raise KeyboardInterrupt
     # what has no parameters raises here, and says why

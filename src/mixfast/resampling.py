@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import RowsLike, Seed
-from mixfast.batches.fit_many import fit_many
+from mixfast.batches.fit_many import INTERRUPTED_BY, fit_many
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.in_messages import in_short, swapped
@@ -263,6 +263,7 @@ def _fitted_under(estimator, rows, weights, n_threads):
     block = max(1, BLOCK // rows.size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", INTERRUPTED_BY, UserWarning)
         for first in range(0, len(weights), block):
             own = weights[first : first + block]
             problems = np.broadcast_to(rows, (len(own), *rows.shape))

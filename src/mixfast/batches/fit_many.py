@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mixfast._docstrings import described
 from mixfast._threads import resolve_threads
 from mixfast._typing import Column, CovarianceShape, CovarianceType, CriterionName, NEffective, ProblemRows, Seed
+from mixfast._warnings import warn
 from mixfast.batches._batch import choose, fit_problems
 from mixfast.batches.grouping import Grouping, group_rows
 from mixfast.batches.one_by_one import fit_one_by_one
@@ -46,6 +47,9 @@ from mixfast.status import Status
 from mixfast.tables import Table, columns_of, library_of, share_names
 from mixfast.units import ColumnRanges
 from mixfast.weights import check_n_effective
+
+#: How the warning of an interrupted batch begins; who calls `fit_many` and raises KeyboardInterrupt leaves it out.
+INTERRUPTED_BY = "Ctrl-C ended the batch"
 
 
 class NoRowsError(ValueError):
@@ -114,7 +118,8 @@ def fit_many(
     Returns
     -------
     result : BatchResult
-        After Ctrl-C, what was done by then; the rest has `Status.INTERRUPTED`.
+        After Ctrl-C, what was done by then; the rest has `Status.INTERRUPTED`, and a UserWarning says how many. A loop
+        over calls goes on, unless it looks at the status or warnings are errors.
 
     Raises
     ------
@@ -161,9 +166,9 @@ def fit_many(
             )
         template.set_params(**points[0])
         with Bar(len(problems), progress) as report:
-            return fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)._named(
-                None, names, library=library
-            )
+            result = fit_one_by_one(problems, template, seeds, keep == "all", n_threads, report)
+        _warn_of_interrupted(result)
+        return result._named(None, names, library=library)
     plan = make_plan(problems, template, points, criterion, keep == "all", allow_spurious, n_effective, seeds)
     found = _nothing_found(problems, plan)
     with Bar(found.status.size, progress) as report:
@@ -173,7 +178,19 @@ def fit_many(
             _hold_out(problems, plan, found, n_threads)
         except KeyboardInterrupt:
             _leave_undone(found, np.flatnonzero(np.any(is_usable(found.status), axis=1)))
-    return _result(problems, plan, found, keep)._named(None, names, library=library)
+    result = _result(problems, plan, found, keep)
+    _warn_of_interrupted(result)
+    return result._named(None, names, library=library)
+
+
+def _warn_of_interrupted(result):
+    n_left = int(np.sum(result.status & Status.INTERRUPTED != 0))
+    if n_left:
+        warn(
+            f"{INTERRUPTED_BY}: {n_left:,} of {len(result):,} problems are not fitted and have Status.INTERRUPTED. Fit "
+            "these again, or raise KeyboardInterrupt where the program should end.",
+            UserWarning,
+        )
 
 
 @described
