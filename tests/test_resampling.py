@@ -120,3 +120,71 @@ def test_noise_is_one_of_the_weights(kind, mixture, noise):
     assert np.all((ratio > 0.8) & (ratio < 1.4))
     ratio = inference.standard_errors["means"] * np.sqrt(150)
     assert np.all((ratio > 0.75) & (ratio < 1.3))
+
+
+def grouped():
+    """Rows in groups of five and their groups, of two components that are told apart by groups alone."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 5)
+    X = rng.normal(1.5 * rng.integers(0, 2, 60)[groups], 1)[:, np.newaxis]
+    return X, groups, GaussianMixture(2, random_state=0, tol=1e-9, max_iter=2000).fit(X, groups=groups)
+
+
+@every_kind
+def test_groups_are_drawn_as_a_whole(kind):
+    """As fits to the rows of groups that are drawn: another order of groups is another draw, so errors are compared."""
+    X, groups, model = grouped()
+    found = bootstrap_inference(model, X, kind=kind, n_draws=300, groups=groups.astype(str), random_state=0)
+    assert found.n_failed == 0
+    assert len(found.draws["weights"]) == (60 if kind == "jackknife" else 300)
+    np.testing.assert_allclose(found.draws["means"].mean(axis=0), model.means_, atol=0.03)
+    rng, drawn = np.random.default_rng(1), []
+    again = GaussianMixture(2, weights_init=model.weights_, means_init=model.means_, tol=1e-9, max_iter=2000)
+    for _ in range(300):
+        rows = (5 * rng.integers(60, size=(60, 1)) + np.arange(5)).ravel()
+        drawn.append(again.fit(X[rows], groups=groups).means_)
+    # either has an error of 4 % of itself, and rows within groups that are drawn by themselves other ones
+    np.testing.assert_allclose(found.standard_errors["means"], np.std(drawn, axis=0, ddof=1), rtol=0.2)
+
+
+@pytest.mark.parametrize("form", ["numbers", "strings", "sets"])
+def test_known_labels_stay_with_their_rows(form):
+    X, groups, _ = grouped()
+    known = np.where(groups % 3 == 0, np.where(X[:, 0] > 0.75, 1, 0), -1)
+    known = {
+        "numbers": known,
+        "strings": np.where(known < 0, None, np.where(known == 1, "high", "low")),
+        "sets": (known[:, np.newaxis] < 0) | (known[:, np.newaxis] == np.arange(2)),
+    }[form]
+    model = GaussianMixture(2, random_state=0, tol=1e-9, max_iter=2000).fit(X, known_labels=known)
+    found = bootstrap_inference(model, X, n_draws=20, known_labels=known, random_state=0)
+    weight = np.random.RandomState(0).multinomial(300, np.full(300, 1 / 300), size=20)
+    again = GaussianMixture(2, weights_init=model.weights_, means_init=model.means_, tol=1e-9, max_iter=2000)
+    again.set_params(precisions_init=model.precisions_)
+    wanted = [again.fit(X, sample_weight=own, known_labels=known).means_ for own in weight]
+    np.testing.assert_allclose(found.draws["means"], wanted, rtol=1e-6)
+
+
+def test_rows_that_are_known_to_be_noise_stay_noise():
+    X, _, _ = grouped()
+    known = np.full(300, -1)
+    known[:9] = -2
+    model = GaussianMixture(2, noise="uniform", random_state=0, tol=1e-9, max_iter=2000).fit(X, known_labels=known)
+    found = bootstrap_inference(model, X, kind="weighted", n_draws=9, known_labels=known, random_state=0)
+    assert np.all(found.draws["weights"][:, -1] > 0)
+
+
+def test_what_a_model_was_fitted_with_is_missed():
+    X, groups, model = grouped()
+    with pytest.raises(ValueError, match=r"fitted with groups, .* pass groups="):
+        bootstrap_inference(model, X, n_draws=2)
+    known = GaussianMixture(2, random_state=0).fit(X, known_labels=np.where(groups == 0, 0, -1))
+    with pytest.raises(ValueError, match=r"fitted with known_labels, .* pass known_labels="):
+        bootstrap_inference(known, X, n_draws=2)
+    assert len(bootstrap_inference(known.fit(X), X, n_draws=2).draws["means"]) == 2  # another fit, without them
+
+
+def test_errors_do_not_depend_on_the_unit_of_weights():
+    model, X = faithful()
+    one, other = (bootstrap_inference(model, X, n_draws=9, sample_weight=np.full(len(X), w)) for w in (1, 4))
+    np.testing.assert_allclose(one.draws["means"], other.draws["means"], rtol=1e-6)

@@ -33,7 +33,7 @@ Kind: TypeAlias = Literal["nonparametric", "weighted", "jackknife"]
 
 
 def _counted(rng, n, n_draws):
-    """How often each row is drawn, with replacement."""
+    """How often each row, or group, is drawn, with replacement."""
     return rng.multinomial(n, np.full(n, 1 / n), size=n_draws).astype(np.float64)
 
 
@@ -47,7 +47,7 @@ def _without_one(rng, n, n_draws):
     return 1.0 - np.eye(n)
 
 
-#: kind -> (rng, n, n_draws) -> (n_draws, n), the weights of the rows.
+#: kind -> (rng, n, n_draws) -> (n_draws, n), the weights of the rows, or of groups of them.
 WEIGHTS = {"nonparametric": _counted, "weighted": _weighted, "jackknife": _without_one}
 
 
@@ -147,6 +147,8 @@ def bootstrap_inference(
     kind: Kind = "nonparametric",
     n_draws: int = 999,
     sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    known_labels: ArrayLike | None = None,
     random_state: Seed = None,
     n_threads: int | None = None,
 ) -> BootstrapInference:
@@ -166,10 +168,19 @@ def bootstrap_inference(
         - 'weighted': the weighted likelihood bootstrap, rows weigh exponential numbers, so that no row is ever left out
           and small components keep theirs;
         - 'jackknife': each row is left out once.
+
+        With `groups`, it is groups of rows that are drawn, weighed and left out.
     n_draws : int, default=999
-        Number of fits; of the jackknife, where it plays no role, as many as there are rows.
+        Number of fits; of the jackknife, where it plays no role, as many as there are rows, or groups.
     sample_weight : array-like of shape (n_samples,), default=None
-        What the model was fitted with; the weights of a fit are multiplied by it.
+        What the model was fitted with; the weights of a fit are multiplied by it. Each row is drawn, weighed and left
+        out as one, whatever its weight: weights say how much rows tell, not how many they stand for, so that twice the
+        weights give the same errors. For rows that stand for several, repeat them; errors of `inference`, where weights
+        are counts of rows, are those of repeated rows.
+    groups : array-like of shape (n_samples,), default=None
+        As in the model's `fit`. Rows of a group are dependent, and what is drawn are groups.
+    known_labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
+        As in the model's `fit`.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights. None takes that of the model.
     n_threads : int or None, default=None
@@ -185,7 +196,8 @@ def bootstrap_inference(
     TypeError
         For a model that is no mixture of Gaussians or Student-t distributions by maximum likelihood.
     ValueError
-        For another kind, fewer than two draws, and where fewer than two fits have parameters.
+        For another kind, fewer than two draws, and where fewer than two fits have parameters. For a model that was
+        fitted with groups or known labels, which are not given here; one that comes of a file does not know.
 
     Notes
     -----
@@ -219,10 +231,12 @@ def bootstrap_inference(
     n_draws = check_whole("n_draws", n_draws, 2)
     rows = np.ascontiguousarray(np.asarray(X), dtype=np.asarray(model.means_).dtype)
     rng = check_random_state(model.random_state if random_state is None else random_state)
-    weights = WEIGHTS[kind](rng, len(rows), n_draws)
+    row_data = _row_data(model, rows, {"groups": groups, "known_labels": known_labels})
+    units = row_data.get("groups", np.arange(len(rows)))  # what is drawn: numbers from 0
+    weights = WEIGHTS[kind](rng, int(units.max()) + 1, n_draws)[:, units]
     if sample_weight is not None:
         weights = weights * np.asarray(sample_weight, dtype=np.float64)
-    draws, n_failed = _fitted_under(_begun_at(model), rows, weights, n_threads)
+    draws, n_failed = _fitted_under(_begun_at(model), rows, row_data, weights, n_threads)
     n_used = len(draws["weights"])
     if n_used < 2:
         raise ValueError(f"{n_failed} of {n_failed + n_used} fits have no parameters, or a spurious component")
@@ -230,6 +244,19 @@ def bootstrap_inference(
     estimates = {name: frozen(np.asarray(getattr(model, f"{name}_"), dtype=np.float64)) for name in draws}
     errors = {name: frozen(scale * own.std(axis=0, ddof=1), copy=False) for name, own in draws.items()}
     return BootstrapInference(kind, estimates, draws, errors, n_failed)
+
+
+def _row_data(model, rows, data):
+    """What is said of the components of rows, checked, by name; ValueError for what the model was fitted with and is
+    not given."""
+    data = {name: own for name, own in data.items() if own is not None}
+    lacking = [name for name in vars(model).get("_fitted_with", ()) if name not in data]
+    if lacking:
+        raise ValueError(
+            f"the model was fitted with {lacking[0]}, without which fits are of another likelihood and have other "
+            f"errors: pass {lacking[0]}="
+        )
+    return model._as_passed(model._check_row_data(data, rows, reset=False))
 
 
 def _begun_at(model):
@@ -255,7 +282,7 @@ def _begun_at(model):
     return begun
 
 
-def _fitted_under(estimator, rows, weights, n_threads):
+def _fitted_under(estimator, rows, row_data, weights, n_threads):
     """Parameters by name of the fits to the rows under each of some weights, and how many have none."""
     fields = estimator._family_of_components().Params._fields
     names = ["weights", *(name for name in fields if name != "precisions_cholesky")]
@@ -266,10 +293,11 @@ def _fitted_under(estimator, rows, weights, n_threads):
         warnings.filterwarnings("ignore", INTERRUPTED_BY, UserWarning)
         for first in range(0, len(weights), block):
             own = weights[first : first + block]
-            problems = np.broadcast_to(rows, (len(own), *rows.shape))
-            result = fit_many(
-                np.ascontiguousarray(problems), estimator, sample_weight=own, random_state=0, n_threads=n_threads
+            problems, data = (
+                _repeated(rows, len(own)),
+                {name: _repeated(one, len(own)) for name, one in row_data.items()},
             )
+            result = fit_many(problems, estimator, sample_weight=own, random_state=0, n_threads=n_threads, **data)
             if np.any(result.status & Status.INTERRUPTED):
                 raise KeyboardInterrupt
             usable = result.has_parameters & ((result.status & Status.SPURIOUS_COMPONENT) == 0)
@@ -277,3 +305,8 @@ def _fitted_under(estimator, rows, weights, n_threads):
             for name in names:
                 found[name].append(np.asarray(getattr(result, name), dtype=np.float64)[usable])
     return {name: frozen(np.concatenate(own), copy=False) for name, own in found.items()}, n_failed
+
+
+def _repeated(values, n):
+    """An array of the same values for each of n problems."""
+    return np.ascontiguousarray(np.broadcast_to(values, (n, *np.shape(values))))

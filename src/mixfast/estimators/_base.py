@@ -31,7 +31,7 @@ from mixfast.families.family import Encoded, is_sparse
 from mixfast.families.rounding import rounded_finite
 from mixfast.in_messages import in_short, one_name
 from mixfast.relations import Components
-from mixfast.row_data import TAKEN, of_family, rows_of, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, TAKEN, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
 from mixfast.units import DataUnits
@@ -185,7 +185,8 @@ class BaseMixture(DensityEstimator):
         rows."""
 
     def _learn_row_data(self, names):
-        """Record which row data the fit had."""
+        """Record which row data the fit had; what was said of components is not kept in files."""
+        self._fitted_with = tuple(name for name in OF_COMPONENTS if name in names)
         known = {name: own for name, (own, _) in TAKEN.items() if name in self._row_data}
         self._publish_together(**{own: name in names for name, own in known.items()})
 

@@ -591,6 +591,7 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         if not all(np.isfinite(array).all() for array in self._collect()):  # in the precision of the data
             raise self._status_error(Status.NOT_FINITE, dtype)
         self._remember_structure()
+        vars(self).pop("_fitted_with", None)  # of another fit
         self.converged_ = best.converged
         self.n_iter_ = best.n_iter
         bounds = [best.lower_bound, *best.lower_bounds]

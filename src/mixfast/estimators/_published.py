@@ -21,7 +21,7 @@ CHECKED = "_fitted_in_domain"
 KEPT = "_fitted_kept"
 
 #: Attributes that may change unseen, and that nothing is made of that is kept.
-UNSEEN = frozenset({"lower_bounds_", "random_state", "_fitted_structure", CHECKED, KEPT})
+UNSEEN = frozenset({"lower_bounds_", "random_state", "_fitted_structure", "_fitted_with", CHECKED, KEPT})
 
 #: What holds arrays. Asked first: a fit of 200 rows sets nine attributes, and takes 0.4 ms.
 ARRAYS = (np.ndarray, list, tuple, dict)
