@@ -14,7 +14,17 @@ from sklearn.model_selection import KFold
 from sklearn.utils._param_validation import InvalidParameterError
 from test_mclust import read
 
-from mixfast import GSDMM, BernoulliMixture, GaussianMixture, PoissonMixture, Status, load, select, selection
+from mixfast import (
+    GSDMM,
+    BernoulliMixture,
+    CategoricalMixture,
+    GaussianMixture,
+    PoissonMixture,
+    Status,
+    load,
+    select,
+    selection,
+)
 from mixfast.hierarchy import Hierarchy
 
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -396,3 +406,14 @@ def test_a_choice_predicts_as_the_best_mixture_does(tmp_path):
     chosen = select(events, PoissonMixture(), n_components=[1, 2], exposure=exposure, random_state=0)
     wanted = chosen.best_.predict(events, exposure=exposure)
     np.testing.assert_array_equal(chosen.predict(events, exposure=exposure), wanted)
+
+
+def test_infinity_is_never_best():
+    """A value of one row alone is impossible where that row is held out."""
+    X = np.random.default_rng(0).integers(0, 3, (100, 2))
+    X[0, 0] = 9
+    with pytest.raises(ValueError, match="No cell of the grid has a finite heldout"):
+        select(X, CategoricalMixture(alpha=0), criterion="heldout", n_components=[1, 2], random_state=0)
+    found = select(X, CategoricalMixture(), criterion="heldout", n_components=[1], alpha=[0, 1.0], random_state=0)
+    assert found.best_params_["alpha"] == 1.0
+    assert [row["heldout"] == np.inf for row in found.table] == [True, False]

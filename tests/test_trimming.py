@@ -151,6 +151,59 @@ def test_models_are_kept_and_chosen(tmp_path):
     assert model.fit(X).lower_bound_ >= model.lower_bounds_[0] - 1e-12
 
 
+# ---- criteria ----
+
+
+@both
+@pytest.mark.parametrize("weighs", [False, True])
+def test_criteria_are_of_the_rows_that_are_kept(cls, weighs):
+    X, _ = with_outliers()
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighs else np.ones(len(X))
+    model = model_of(X, cls, sample_weight=weight if weighs else None, trim=0.13)
+    log_density = model.score_samples(X)
+    kept = kept_by_hand(log_density, weight, 0.13) * weight
+    n, total = kept.sum(), kept @ log_density
+    given = {"sample_weight": weight} if weighs else {}
+    assert n == pytest.approx(0.87 * weight.sum())
+    assert model.bic(X, **given) == pytest.approx(-2 * total + model.n_parameters * np.log(n), rel=1e-12)
+    assert model.aic(X, **given) == pytest.approx(-2 * total + 2 * model.n_parameters, rel=1e-12)
+    doubt = kept @ np.log(model.predict_proba(X).max(axis=1))
+    assert model.icl(X, **given) == pytest.approx(model.bic(X, **given) - 2 * doubt, rel=1e-12)
+    if not weighs and cls is GaussianMixture:
+        X[np.argmin(log_density)] = 1e200  # of density zero, and left out as before
+        with pytest.warns(UserWarning, match="density zero"):
+            assert model.bic(X) == pytest.approx(-2 * total + model.n_parameters * np.log(n), rel=1e-12)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "heldout"])
+def test_the_number_of_groups_is_that_of_the_rows_that_are_kept(criterion):
+    X, _ = with_outliers()
+    found = select(X, GaussianMixture(trim=0.1), n_components=[1, 2], criterion=criterion, random_state=0)
+    assert found.best_params_ == {"n_components": 2}
+
+
+def test_criteria_of_other_rows_are_not_compared():
+    X, _ = with_outliers()
+    with pytest.raises(ValueError, match=r"trim=\[None, 0.1\] says which rows criteria are of"):
+        select(X, GaussianMixture(), n_components=[1, 2], trim=[None, 0.1])
+    chosen = select(X, GaussianMixture(), n_components=[2], trim=[0.1], random_state=0)
+    assert chosen.best_params_ == {"n_components": 2, "trim": 0.1}
+    with pytest.raises(ValueError, match="they have to be here, in one array"):
+        chosen.best_.bic(mixfast.blocks(X, block_rows=100))
+
+
+def test_summaries_say_what_is_left_out():
+    X, _ = with_outliers()
+    model = model_of(X)
+    found, labels = model.summary(X), model.predict(X)
+    assert found.sizes.tolist() == np.bincount(labels[labels >= 0]).tolist()
+    assert found.n_left_out == 30
+    assert "left out" in str(found)
+    assert found.log_likelihood == pytest.approx(np.sum(np.sort(model.score_samples(X))[30:]), rel=1e-9)
+    assert found.bic == pytest.approx(model.bic(X))
+    assert "left out" not in str(GaussianMixture(2, random_state=0).fit(X).summary(X))
+
+
 HOLES = np.where(np.arange(60).reshape(20, 3) % 7 == 0, np.nan, np.arange(60.0).reshape(20, 3) ** 1.1)
 
 

@@ -169,8 +169,12 @@ default='auto'
             The share of the rows, by weight, that each M-step leaves out, those of the lowest density (trimmed
             likelihood; with `eigenvalue_ratio` as R's tclust has it). `lower_bound_`, which never falls, is the sum of
             the log densities of the rows that are kept, over the weight of all rows. `predict` gives -1 to rows whose
-            log density is below `trim_level_`: of the rows of the fit those that were left out. `predict_proba`,
-            `score` and criteria are of all rows that they are given. Not with `noise`, groups or missing entries.
+            log density is below `trim_level_`: of the rows of the fit those that were left out. `predict_proba` and
+            `score` are of all rows that they are given, `bic`, `aic` and `icl` of the share that is kept: -2 times the
+            log-likelihood of these rows, and n what they weigh (trimmed BIC; Neykov, Filzmoser, Dimova & Neytchev,
+            "Robust fitting of mixtures using the trimmed likelihood estimator", Computational Statistics & Data
+            Analysis 52 (2007), doi:10.1016/j.csda.2006.12.024). They compare fits of one `trim`. Not with `noise`,
+            groups or missing entries.
         """,
     "trim_level_": """
         trim_level_ : float

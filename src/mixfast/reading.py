@@ -71,12 +71,14 @@ class Readings(NamedTuple):
     """What a summary wants to know of rows.
 
     log_density : float64 (n_samples,)
-    labels : int64 (n_samples,)
+    labels : int64 (n_samples,), -1 for rows that are left out
+    log_likelihood : of the rows that criteria are of
     n_parameters, bic, icl : None of posteriors
     """
 
     log_density: np.ndarray
     labels: np.ndarray
+    log_likelihood: float
     n_parameters: int | None = None
     bic: float | None = None
     icl: float | None = None
@@ -155,13 +157,16 @@ class Summary:
     n_samples : float
         The rows, or the sum of their weights.
     log_likelihood : float
-        In nats; of a posterior the log predictive density.
+        In nats; of a posterior the log predictive density, with `trim` of the share of the rows that is kept, as
+        criteria are.
     n_parameters : int or None
     bic, icl : float or None
         The lower the better; None for posteriors.
     weights : ndarray of shape (n_components,)
     sizes : ndarray of shape (n_components,)
-        How many rows each component is the most likely one of.
+        How many rows each component is the most likely one of, without those that are left out.
+    n_left_out : float
+        How many rows a model with `trim` leaves out, as `predict` does.
     status : str
         How the fit ended, in words.
     names : list of str
@@ -185,6 +190,7 @@ class Summary:
     icl: float | None
     weights: NDArray[np.float64]
     sizes: NDArray[np.float64]
+    n_left_out: float
     status: str
     names: list[str]
 
@@ -212,17 +218,19 @@ class Summary:
         rows, data = model._rows_and_data(rows, **data)
         found = model._readings(rows, weights, data)
         counted = np.ones(len(found.labels)) if weights is None else weights
+        kept = found.labels >= 0
         return cls(
             title=ARRAYS.sub("[...]", " ".join(repr(model).split())),
             n_samples=float(counted.sum()),
-            log_likelihood=float(counted @ found.log_density),
+            log_likelihood=float(found.log_likelihood),
             n_parameters=found.n_parameters,
             bic=found.bic,
             icl=found.icl,
             weights=np.asarray(model.weights_, dtype=np.float64),
-            sizes=np.bincount(found.labels, weights=counted, minlength=len(model.weights_)).astype(
+            sizes=np.bincount(found.labels[kept], weights=counted[kept], minlength=len(model.weights_)).astype(
                 np.float64, copy=False
             ),
+            n_left_out=float(counted[~kept].sum()),
             status=status_in_words(model),
             names=model._names_of_weights(),
         )
@@ -238,6 +246,8 @@ class Summary:
         lines += [f"{'component':>9} {'weight':>8} {'rows':>10} {'share':>7}"]
         for name, weight, size in zip(self.names, self.weights, self.sizes, strict=False):
             lines.append(f"{name:>9} {weight:>8.3f} {size:>10.10g} {size / self.n_samples:>7.1%}")
+        if self.n_left_out:
+            lines.append(f"{'left out':>9} {'':>8} {self.n_left_out:>10.10g} {self.n_left_out / self.n_samples:>7.1%}")
         return "\n".join([*lines, "", f"The fit: {self.status}."])
 
     def __repr__(self) -> str:

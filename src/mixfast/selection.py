@@ -36,7 +36,7 @@ from mixfast.row_data import OF_COMPONENTS, of_family, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import adopted
 from mixfast.units import column_moments
-from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum
+from mixfast.weights import check_n_effective, counted_rows, is_far, take, warn_of_sum, weighted_sum
 from mixfast.whole import check_whole
 
 
@@ -91,14 +91,19 @@ class Criterion(NamedTuple):
 
 
 def _heldout(model, data, n_effective, folds):
-    total = 0.0
+    found, weights = [], []
     for number, (training, test) in enumerate(folds):
         held = data.take(test)
+        rows, own = separated(held.X)
         try:
-            total -= data.take(training).fit(model)._log_likelihood(held.X, held.sample_weight)[0]
+            found.append(data.take(training).fit(model).score_samples(rows, **own))
         except ValueError as error:
             raise ValueError(f"without the rows of fold {number}: {error}") from None
-    return total / data.total_weight
+        weights.append(held.sample_weight)
+    log_density = np.concatenate(found)  # of all folds: one may have more rows than its share that are to be left out
+    own, weight = model._judged_rows(log_density, None if weights[0] is None else np.concatenate(weights))
+    total, weight = weighted_sum(log_density[own], weight)
+    return -total / weight
 
 
 def _of_method(name):
@@ -394,7 +399,7 @@ def select(
     criterion : {'bic', 'aic', 'icl', 'laplace', 'heldout'}, default='bic'
         What the choice is made by, the lower the better:
 
-        - 'bic', 'aic', 'icl': the estimator's methods of these names;
+        - 'bic', 'aic', 'icl': the estimator's methods of these names; where there is `trim`, of the rows that are kept;
         - 'laplace': likewise, for `DirichletMultinomialMixture`, which alone has it;
         - 'heldout': minus the mean log density of a row under the mixture fitted without the row's fold. Costs
           `n_folds` fits more for each cell, from the estimator's own starts.
@@ -447,13 +452,15 @@ def select(
     TypeError
         For an estimator that is no mixture, parameters that it does not have, and values that are not a list.
     ValueError
-        For values that the estimator does not allow, and when no cell has a criterion: with the first one's reason.
+        For values that the estimator does not allow, for several values of `trim`, whose criteria are of other rows,
+        and when no cell has a criterion: with the first one's reason; or none that is finite.
 
     Notes
     -----
     BIC: Schwarz, "Estimating the dimension of a model", Annals of Statistics 6 (1978). AIC: Akaike, "A new look at the
     statistical model identification", IEEE Transactions on Automatic Control 19 (1974). ICL: Biernacki, Celeux &
     Govaert, "Assessing a mixture model for clustering with the integrated completed likelihood", IEEE PAMI 22 (2000).
+    With `trim`, 'heldout' is of the share of the rows that is kept, whichever folds they are of.
     Held-out likelihood: Smyth, "Model selection for probabilistic clustering using cross-validated likelihood",
     Statistics and Computing 10 (2000).
 
@@ -560,7 +567,14 @@ def _check_grid(estimator, grid):
             raise TypeError(
                 f"{name!r} is a parameter neither of select nor of {type(estimator).__name__}: {among(name, known)}"
             )
-    return {name: _values(name, values) for name, values in grid.items()}
+    found = {name: _values(name, values) for name, values in grid.items()}
+    for name in estimator._says_rows:
+        if len(set(found.get(name, []))) > 1:
+            raise ValueError(
+                f"{name}={in_short(found[name])} says which rows criteria are of, and criteria of other rows are not "
+                f"compared: select for each {name} by itself"
+            )
+    return found
 
 
 def _seed(random_state):
@@ -635,7 +649,8 @@ class Selection:
         what a clone's `fit` would give.
     best_index_ : int
         Place of the best in the table. Of equals the first is best, and a fit whose `status` has SPURIOUS_COMPONENT is
-        best only where there is no other, unless they were allowed.
+        best only where there is no other, unless they were allowed. Infinity, of rows that a fit makes impossible, is
+        never best.
     best_ : estimator
     best_params_ : dict
         `n_components` and the other parameters of the grid.
@@ -661,12 +676,18 @@ class Selection:
         values = np.array([candidate.scores[criterion] for candidate in candidates])
         if np.all(np.isnan(values)):
             raise ValueError(f"No cell of the grid has a {criterion}. The first: {candidates[0].failure}")
+        values = np.where(values == np.inf, np.nan, values)  # rows that are impossible: nothing is worse
+        if np.all(np.isnan(values)):
+            raise ValueError(
+                f"No cell of the grid has a finite {criterion}: under each fit some row, left out of it or not, has "
+                "density zero. A prior, such as alpha > 0, makes all rows possible"
+            )
         if not allow_spurious:
             clean = np.where([candidate.is_spurious for candidate in candidates], np.nan, values)
             # where every likelihood is without a bound, a criterion made of it would prefer the most components
             fewest = [
-                np.nan if np.isnan(candidate.scores[criterion]) else candidate.model._n_parameters()
-                for candidate in candidates
+                np.nan if np.isnan(value) else candidate.model._n_parameters()
+                for value, candidate in zip(values, candidates, strict=True)
             ]
             values = fewest if np.all(np.isnan(clean)) else clean
         self.best_index_ = int(np.nanargmin(values))

@@ -102,6 +102,9 @@ class BaseMixture(DensityEstimator):
     #: Whether a fit finds how many components there are.
     _finds_components: bool = False
 
+    #: Parameters of the constructor that say which rows criteria are of: fits that differ in them are not compared.
+    _says_rows: tuple[str, ...] = ()
+
     #: Parameters of the constructor that say what the fitted parameters are; a warm start needs them as they were.
     _structural: tuple[str, ...] = ()
 

@@ -323,7 +323,8 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
     def _readings(self, rows, weights, row_data):
         """What a summary wants to know of rows that count."""
         log_density = np.asarray(self.score_samples(rows, **row_data), dtype=np.float64)
-        return Readings(log_density, np.asarray(self._labels_of_rows(rows, **row_data)))
+        labels = np.asarray(self._labels_of_rows(rows, **row_data))
+        return Readings(log_density, labels, weighted_sum(log_density, weights)[0])
 
     def _html_repr(self):
         """scikit-learn's diagram, and what was fitted beside it."""

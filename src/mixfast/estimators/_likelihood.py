@@ -97,6 +97,18 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
         squares = n_rows if sample_weight is None else float(np.sum(np.square(sample_weight)))
         return Scores(total, weight, doubt, n_rows, squares)
 
+    def _judged_rows(self, log_density, sample_weight):
+        """(rows that criteria are of, what they weigh, None for ones)"""
+        return slice(None), sample_weight
+
+    def _judged_likelihood(self, X, sample_weight):
+        """(sum of weight * log density, sum of weights) of the rows that criteria are of."""
+        X, sample_weight, _ = counted_rows(X, sample_weight)
+        rows, data = separated(X)
+        log_density = self.score_samples(rows, **data)
+        own, weight = self._judged_rows(log_density, sample_weight)
+        return weighted_sum(log_density[own], weight)
+
     def _says_nothing(self, X):
         """Which of the rows, as they were given, have no entry, a mask."""
         return without_entries(X)
@@ -144,7 +156,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
         """
         if is_source(X):
             return self._criteria_elsewhere(X, sample_weight, n_effective, row_data, "bic")["bic"]
-        total, weight = self._log_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
+        total, weight = self._judged_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
         return self._penalised(total, weight)["bic"]
 
     @of_rows
@@ -173,7 +185,7 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
         """
         if is_source(X):
             return self._criteria_elsewhere(X, sample_weight, n_effective, row_data, "aic")["aic"]
-        total, weight = self._log_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
+        total, weight = self._judged_likelihood(*self._observed(X, sample_weight, n_effective, row_data))
         return self._penalised(total, weight)["aic"]
 
     @of_rows
@@ -230,21 +242,24 @@ class LikelihoodMixture(UsedAsDensity, MixtureByEM):
         return self._evaluated_criteria(X, sample_weight, n_effective, row_data)[1]
 
     def _evaluated_criteria(self, X, sample_weight, n_effective, row_data):
-        """(`Evaluation` with log densities and labels, criteria by their names), from one pass over the rows."""
+        """(`Evaluation` with log densities and labels, criteria by their names, the log-likelihood that these are made
+        of), from one pass over the rows."""
         X, sample_weight = self._observed(X, sample_weight, n_effective, row_data)
         result = self._evaluate(X, log_norm=True, labels=True, largest=True)
         doubt, groups = np.log(result.largest.astype(np.float64)), separated(X)[1].get("groups")
         if groups is not None:  # a group is in doubt once
             doubt *= firsts_of(numbered(groups, len(doubt)))
-        (total, weight), (in_doubt, _) = (weighted_sum(values, sample_weight) for values in (result.log_norm, doubt))
-        found = self._penalised(total, weight)
-        return result, found | {"icl": found["bic"] - 2 * in_doubt}
+        own, weight = self._judged_rows(result.log_norm, sample_weight)
+        (total, n), (in_doubt, _) = (weighted_sum(values[own], weight) for values in (result.log_norm, doubt))
+        found = self._penalised(total, n)
+        return result, found | {"icl": found["bic"] - 2 * in_doubt}, total
 
     def _readings(self, rows, weights, row_data):
-        result, criteria = self._evaluated_criteria(rows, weights, "sum", row_data)
+        result, criteria, total = self._evaluated_criteria(rows, weights, "sum", row_data)
         return Readings(
             result.log_norm.astype(np.float64),
             result.labels,
+            total,
             int(self._n_parameters()),
             float(criteria["bic"]),
             float(criteria["icl"]),

@@ -24,6 +24,17 @@ def level_of(log_density, weight, share):
     return float(log_density[order][min(int(left.sum()), len(order) - 1)])
 
 
+def kept_of(log_density, weight, share):
+    """(rows that are kept, in order; how much of each, by weight), where rows of this share of the weight are left out,
+    those of the lowest density, and a part of the last of them."""
+    order = np.argsort(log_density, kind="stable")
+    ends = np.cumsum(weight[order])
+    kept = np.zeros(len(weight))
+    kept[order] = np.clip(ends - share * ends[-1], 0, weight[order])
+    rows = np.flatnonzero(kept)
+    return rows, kept[rows]
+
+
 class TrimmedMixture(MixtureByEM):
     """Base of the estimators that may trim."""
 
@@ -88,8 +99,34 @@ class TrimmedMixture(MixtureByEM):
             self.trim_level_ = level_of(log_density, weight, self.trim)
 
     def _predicted(self, X):
-        level = vars(self).get("trim_level_", -math.inf) if self.trim is not None else -math.inf
+        level = self._level()
         if level == -math.inf:
             return super()._predicted(X)
         found = self._evaluate(X, labels=True, log_norm=True)
         return np.where(found.log_norm < level, -1, found.labels)
+
+    def _level(self):
+        """The log density below which rows are left out."""
+        return vars(self).get("trim_level_", -math.inf) if self.trim is not None else -math.inf
+
+    # ---- criteria: of the rows that are kept ----
+
+    _says_rows: tuple[str, ...] = ("trim",)
+
+    def _judged_rows(self, log_density, sample_weight):
+        if self.trim is None:
+            return super()._judged_rows(log_density, sample_weight)
+        weight = np.ones(len(log_density)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        return kept_of(log_density, weight, self.trim)
+
+    def _criteria_elsewhere(self, *args):
+        if self.trim is not None:
+            raise ValueError(
+                f"trim={self.trim} is a share of all rows, without which criteria are: they have to be here, in one "
+                "array"
+            )
+        return super()._criteria_elsewhere(*args)
+
+    def _readings(self, rows, weights, row_data):
+        found = super()._readings(rows, weights, row_data)
+        return found._replace(labels=np.where(found.log_density < self._level(), -1, found.labels))

@@ -33,6 +33,7 @@ from mixfast.reading import Readings
 from mixfast.relations import Components
 from mixfast.row_data import warn_of_partial_labels
 from mixfast.tables import canonical
+from mixfast.weights import weighted_sum
 
 
 @described
@@ -429,7 +430,7 @@ class GSDMM(GivenTotals, ClusterMixin, DensityEstimator):
         X = self._validate_rows(rows, reset=False)
         labels, log_norm = np.empty(X.shape[0], np.int64), np.empty(X.shape[0])
         self._evaluate(X, labels=labels, log_norm=log_norm)
-        return Readings(log_norm, labels)
+        return Readings(log_norm, labels, weighted_sum(log_norm, weights)[0])
 
     def _is_present(self):
         return np.ones(self.n_clusters_, dtype=bool)
