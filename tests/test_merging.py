@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from estimators_table import ESTIMATORS, every_estimator
 from scipy.cluster.hierarchy import dendrogram, fcluster, is_valid_linkage
+from scipy.special import entr
 from sklearn.exceptions import NotFittedError
 
 from mixfast import (
@@ -422,3 +423,71 @@ def test_bad_input_of_reductions():
     with pytest.raises(TypeError, match="fitted by maximum likelihood"):
         reduce(BayesianGaussianMixture(2), 1)
     np.testing.assert_allclose(reduce(model, 2).weights_, [0.5, 0.5])  # what weighs nothing goes first
+
+
+# ---- noise, rows that are left out, groups ----
+
+
+def scattered():
+    """Two groups, the first of which has two parts, and rows all over the place."""
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(0, 1, (90, 2)), rng.normal([1.5, 0], 1, (90, 2)), rng.normal([12, 0], 1, (90, 2))]
+    return np.concatenate([*groups, rng.uniform(-60, 60, (30, 2))])
+
+
+@pytest.mark.parametrize("options", [{"noise": "uniform"}, {"trim": 0.1}], ids=str)
+@pytest.mark.parametrize("criterion", ["entropy", "icl", "overlap"])
+def test_noise_and_rows_that_are_left_out_are_in_no_cluster(options, criterion):
+    X = scattered()
+    model = GaussianMixture(3, random_state=0, tol=1e-8, max_iter=2000, **options).fit(X)
+    predicted, tree = model.predict(X), merge_tree(model, X, criterion=criterion)
+    assert 20 < np.sum(predicted == -1) < 40
+    assert (len(tree.entropy), len(tree.merges), tree.linkage.shape) == (3, 2, (2, 4))
+    np.testing.assert_array_equal(tree.labels(3, X), predicted)
+    np.testing.assert_array_equal(tree.labels(1, X) == -1, predicted == -1)
+    np.testing.assert_array_equal(match(model, model), [0, 1, 2])
+    np.testing.assert_array_equal(match(model, model, X), [0, 1, 2])
+    resp, kept = model.predict_proba(X), np.ones(len(X), dtype=bool) if "noise" in options else predicted >= 0
+    for n_clusters in (1, 2, 3):
+        own = [resp[:, list(cluster)].sum(axis=1) for cluster in tree.clusters(n_clusters)]
+        shares = np.column_stack([*own, *resp[:, 3:].T])[kept]
+        assert tree.entropy[n_clusters - 1] == pytest.approx(entr(shares).sum(), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+def test_reduced_mixtures_keep_their_noise(n_components):
+    X = scattered()
+    model = GaussianMixture(3, noise="uniform", random_state=0, tol=1e-8, max_iter=2000).fit(X)
+    reduced = reduce(model, n_components)
+    assert reduced.n_components == n_components
+    assert reduced.weights_[-1] == pytest.approx(model.weights_[-1], rel=1e-12)
+    assert reduced.noise_volume_ == model.noise_volume_
+    np.testing.assert_array_equal(reduced.noise_box_, model.noise_box_)
+    floor = np.log(model.weights_[-1] / model.noise_volume_)  # what noise alone gives any row of the region
+    assert reduced.score_samples(X).min() == pytest.approx(floor, abs=1e-6)
+    if n_components == 3:
+        np.testing.assert_allclose(reduced.score_samples(X), model.score_samples(X), rtol=1e-9)
+    assert reduced.fit(X).n_components == n_components  # fits again
+
+
+def test_reduced_mixtures_have_no_level_of_another_density():
+    model = GaussianMixture(3, trim=0.1, random_state=0).fit(scattered())
+    reduced = reduce(model, 2)
+    assert not hasattr(reduced, "trim_level_")
+    assert np.all(reduced.predict(scattered()) >= 0)
+    assert hasattr(model, "trim_level_")
+
+
+def test_groups_count_once():
+    """As in `icl`, and as rows that have the shares of their group."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(50), 4)
+    X = rng.normal(rng.integers(0, 3, 50)[groups][:, np.newaxis] * [1.0, 0.5], 1)
+    model = GaussianMixture(3, random_state=0, tol=1e-8, max_iter=2000).fit(X, groups=groups)
+    of_groups = model.predict_proba(X, groups=groups)[::4]
+    tree = merge_tree(model, X, groups=[f"g{own}" for own in groups])
+    assert tree.entropy[-1] == pytest.approx(entr(of_groups).sum(), rel=1e-9)
+    by_icl = merge_tree(model, X, groups=groups, criterion="icl")
+    assert by_icl.gains.sum() == pytest.approx((model.icl(X, groups=groups) - model.bic(X, groups=groups)) / 2)
+    weighed = merge_tree(model, X, groups=groups, sample_weight=np.full(200, 3.0))
+    assert weighed.entropy[-1] == pytest.approx(3 * tree.entropy[-1])

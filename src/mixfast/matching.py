@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.in_messages import in_short
-from mixfast.relations import Components, check_is_fitted_mixture, components_of
+from mixfast.relations import Components, check_is_fitted_mixture, components_of, has_noise, without_left_out
 from mixfast.whole import check_whole
 
 #: Rows that are drawn from both mixtures together, where there is no closed form.
@@ -40,7 +40,8 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     Returns
     -------
     matched : int64 ndarray of shape (n_components of a,)
-        ``matched[i]`` is the component of b that is i of a, -1 for none, where b has fewer.
+        ``matched[i]`` is the component of b that is i of a, -1 for none, where b has fewer. Uniform noise is no
+        component, and rows that a model with `trim` leaves out are none of its components'.
 
     Raises
     ------
@@ -71,8 +72,11 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
 
 
 def _responsibilities(model, X, row_data):
+    """Of the components alone; 0 of rows that the model leaves out."""
     rows, row_data = model._rows_and_data(X, **row_data)
-    return model._shares_of_rows(rows, **row_data)
+    resp = model._shares_of_rows(rows, **row_data)
+    resp = resp[:, : resp.shape[1] - has_noise(model)]
+    return resp * without_left_out(model, rows, np.ones(len(resp)), row_data)[:, np.newaxis]
 
 
 def comparable(model):
@@ -140,7 +144,8 @@ def reduce(model: LikelihoodMixture, n_components: int) -> LikelihoodMixture:
     reduced : estimator
         Fitted, of the same class, as `from_parameters` leaves it; the merged component has the lower number of the two.
         What all components share is each one's own then: `covariance_type="tied"` becomes "full",
-        `concentration_type="shared"` "own".
+        `concentration_type="shared"` "own". Uniform noise keeps its weight and region. With `trim` there is no
+        `trim_level_`, which only rows can say: `predict` leaves out none until the next fit.
 
     Raises
     ------

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from mixfast.read_only import ReadOnlyFields
-from mixfast.relations import check_is_fitted_mixture, check_option
-from mixfast.row_data import counted_and_separated
+from mixfast.relations import check_is_fitted_mixture, check_option, has_noise, without_left_out
+from mixfast.row_data import counted_and_separated, firsts_of, numbered
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class MergeTree(ReadOnlyFields):
     gains : ndarray of shape (n_components - 1,)
         What each merge had more of than all others: fall of the entropy, rise of the sum of log max_k t_k, or overlap.
     entropy : ndarray of shape (n_components,)
-        ``entropy[k - 1]`` is the entropy of the classification with k clusters -sum_i w_i sum_k t_ik log t_ik.
+        ``entropy[k - 1]`` is the entropy of the classification with k clusters -sum_i w_i sum_k t_ik log t_ik, uniform
+        noise, which stays by itself, being one more.
     linkage : ndarray of shape (n_components - 1, 4)
         The tree as `scipy.cluster.hierarchy` has it: `dendrogram` draws it, `fcluster` cuts it. Heights are the gains
         added up, for gains need not fall from merge to merge; of overlaps, 1 less each.
@@ -100,7 +101,8 @@ class MergeTree(ReadOnlyFields):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            Numbers of the clusters in the order of `clusters(n_clusters)`.
+            Numbers of the clusters in the order of `clusters(n_clusters)`. -1 for rows that are most likely noise, and
+            for those that a model with `trim` leaves out, as `predict` has them.
 
         Raises
         ------
@@ -110,7 +112,10 @@ class MergeTree(ReadOnlyFields):
         clusters = self.clusters(n_clusters)
         rows, row_data = self.model._rows_and_data(X, **row_data)
         resp = self.model._shares_of_rows(rows, **row_data)
-        return np.argmax([resp[:, list(own)].sum(axis=1) for own in clusters], axis=0).astype(np.int64)
+        noise = [resp[:, -1]] if has_noise(self.model) else []
+        labels = np.argmax([*(resp[:, list(own)].sum(axis=1) for own in clusters), *noise], axis=0).astype(np.int64)
+        is_kept = without_left_out(self.model, rows, labels < len(clusters), row_data) > 0
+        return np.where(is_kept, labels, -1)
 
     def bend(self, n_lines: int = 2) -> int | None:
         """The number of clusters at which the entropy, drawn over the number of clusters, bends first.
@@ -197,10 +202,12 @@ def merge_tree(
         integrated completed likelihood most, in which each row has its most likely cluster; or that which is mistaken
         for each other most, by the larger of the two shares of a cluster's rows that are given to the other, as in
         Hennig, "Methods for merging Gaussian mixture components", Adv. Data Anal. Classif. 4 (2010), section 4.4.
+        Uniform noise is no cluster, and rows that a model with `trim` leaves out do not count.
     sample_weight : array-like of shape (n_samples,), default=None
         How often each row counts.
     **row_data
-        What the rows have beside their values, as in the model's `fit`: `exposure`, or `y` of mixtures of experts.
+        What the rows have beside their values, as in the model's `fit`: `exposure`, or `y` of mixtures of experts. A
+        group counts once, as in `icl`, with the weight of its first row.
 
     Returns
     -------
@@ -232,18 +239,21 @@ def merge_tree(
     rows, weights, row_data = counted_and_separated(X, sample_weight, model._gathered_data(row_data))
     rows, row_data = model._rows_and_data(rows, **row_data)
     resp = model._shares_of_rows(rows, **row_data)
-    weights = np.ones(len(resp)) if weights is None else weights
+    weights = without_left_out(model, rows, np.ones(len(resp)) if weights is None else weights, row_data)
+    if row_data.get("groups") is not None:
+        weights = weights * firsts_of(numbered(row_data["groups"], len(weights)))
     return _grown(model, resp, weights, criterion)
 
 
 def _grown(model, resp, weights, criterion):
     scores, height = CRITERIA[criterion]
-    K = resp.shape[1]
+    K = resp.shape[1] - has_noise(model)  # which has the last column, and merges with nothing
     clusters, nodes = [(k,) for k in range(K)], list(range(K))
     merges, gains, entropy, linkage, total = [], [], [_entropy(resp, weights)], [], 0.0
     while len(clusters) > 1:
         gain = scores(resp, weights)
         gain[np.tril_indices(len(gain))] = -np.inf
+        gain[:, len(clusters) :] = -np.inf
         i, j = np.unravel_index(np.argmax(gain), gain.shape)
         merges.append((clusters[i], clusters[j]))
         gains.append(float(gain[i, j]))

@@ -180,6 +180,12 @@ def has_noise(model):
     return getattr(model, "noise", None) is not None
 
 
+def without_left_out(model, X, weights, row_data):
+    """Weights of rows, or what else there is a number of for each, 0 of those that the model leaves out."""
+    left_out = model._left_out(X, **row_data)
+    return weights if left_out is None else np.where(left_out, 0.0, weights)
+
+
 def shares_beside_noise(model, components):
     """The weights of the components of a model, whose sum is 1 less the weight of its uniform noise."""
     if not has_noise(model):

@@ -624,11 +624,16 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         if not isinstance(self.init_params, str):
             self.init_params = "kmeans"
 
+    def _all_weights(self, weights):
+        """Weights of a fitted model, in the form of `weights_`, whose components have these, of sum 1."""
+        return weights
+
     def _of_components(self, weights, params):
-        """A fitted model of rows of the same columns with other components, which share nothing: a record of float64
-        parameters."""
-        model = copy.copy(self)
-        model._take_components(len(weights))
+        """A fitted model of rows of the same columns with other components, which share nothing: weights, whose sum is
+        1, and a record of float64 parameters. Noise beside them stays as it is."""
+        model, n_components = copy.copy(self), len(weights)
+        weights = self._all_weights(weights)
+        model._take_components(n_components)
         layout = model._family().params_layout(len(weights), self._n_fitted_features())
         model._finish(without_iterations(weights, layout.pack(params)), layout, np.asarray(self.weights_).dtype)
         return model

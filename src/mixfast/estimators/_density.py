@@ -312,6 +312,10 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         """(n_samples,), the most likely component of each row, all that the rows have counted."""
         return self.predict(X, **row_data)
 
+    def _left_out(self, X, **row_data):
+        """Which rows the model leaves out, (n_samples,) bool, or None where it leaves out none of any."""
+        return None
+
     def _is_present(self):
         """(n_components,), which components there is something to show of."""
         return np.asarray(self.weights_) > 0

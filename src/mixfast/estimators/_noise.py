@@ -313,9 +313,11 @@ class MixtureWithNoise(MixtureByEM):
         is_noise = np.array(plain == -2, dtype=bool)
         return np.where(is_noise, -1, values) if np.any(is_noise) else labels, is_noise
 
-    def _take_components(self, n_components):
-        super()._take_components(n_components)
-        self.noise = self.noise_volume = None
+    def _all_weights(self, weights):
+        if self.noise is None:
+            return super()._all_weights(weights)
+        share = float(self.weights_[-1])
+        return np.append(weights * (1 - share), share)
 
     def _given_design(self, n_weights, params):
         """What a model of given parameters is told of noise."""

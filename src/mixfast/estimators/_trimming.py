@@ -105,6 +105,14 @@ class TrimmedMixture(MixtureByEM):
         found = self._evaluate(X, labels=True, log_norm=True)
         return np.where(found.log_norm < level, -1, found.labels)
 
+    def _left_out(self, X, **row_data):
+        level = self._level()
+        return None if level == -math.inf else np.asarray(self.score_samples(X, **row_data)) < level
+
+    def _take_components(self, n_components):
+        super()._take_components(n_components)
+        vars(self).pop("trim_level_", None)  # of another density
+
     def _level(self):
         """The log density below which rows are left out."""
         return vars(self).get("trim_level_", -math.inf) if self.trim is not None else -math.inf
