@@ -1,5 +1,7 @@
 """Mixtures of experts: values of other programs, the twin, and the laws of estimators whose rows have a response."""
 
+import warnings
+
 import mpmath
 import numpy as np
 import pandas as pd
@@ -103,6 +105,32 @@ def test_ten_random_starts_find_curves_of_any_noise(noise):
         model = MixtureOfExperts(2, random_state=seed).fit(X, y)
         assert_allclose(model.lower_bound_, known.lower_bound_, atol=1e-4)
         assert model.status_ == Status.CONVERGED
+
+
+def test_a_ridge_that_is_not_small_in_the_units_of_a_gate_is_said():
+    rng = np.random.default_rng(0)
+    z, x = rng.normal(size=(400, 1)), rng.normal(size=(400, 1))
+    second = rng.random(400) < 1 / (1 + np.exp(-1.5 * z[:, 0]))
+    y = np.where(second, x[:, 0], -x[:, 0]) + 0.2 * rng.normal(size=400)
+
+    def slope(unit, **options):
+        table = pd.DataFrame({"age": z[:, 0] * unit})
+        model = MixtureOfExperts(2, gate="gate_X", init_params=second.astype(int), n_init=1, tol=1e-9, **options)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(x, y, gate_X=table)
+        return model.gate_coef_[1, 0] * unit, [str(own.message) for own in caught]
+
+    wanted, said = slope(1.0)
+    assert not said
+    for unit in (1e-2, 1e-3, 1e-4, 1e-5):
+        found, said = slope(unit)
+        is_shrunk = abs(found / wanted - 1) > 0.01
+        assert len(said) == is_shrunk
+        assert not is_shrunk or "column 'age' of the gate" in said[0]
+        found, said = slope(unit, gate_alpha=1e-6 * unit**2)  # as the warning says
+        assert_allclose(found, wanted, rtol=1e-6)
+        assert not said
 
 
 def test_columns_of_a_gate_have_the_names_of_their_table(tmp_path):

@@ -154,7 +154,9 @@ default='gaussian'
         off the log-likelihood that EM increases.
     gate_alpha : float, default=1e-6
         gate_alpha / 2 times the sum of squared slopes of the gate, each about its mean over the components, is taken
-        off too: without it, components that a column of the gate separates would have infinite ones.
+        off too: without it, components that a column of the gate separates would have infinite ones. Slopes are in
+        units of the columns: the default is negligible for columns that vary by 0.01 or more, and `fit` warns where it
+        is not.
     sigma_df : {0, 'n-p'}, default=0
         What a variance is divided by: 0 is the weight of the component, maximum likelihood; 'n-p' multiplies that
         variance by n / (n - p), n the sum of all weights and p the number of coefficients of a component, as R's
@@ -897,6 +899,11 @@ default='gaussian'
         ValueError
             For values of y outside the domain of the expert, with their row.
             <errors of every fit>
+
+        Warns
+        -----
+        UserWarning
+            Where the default of `gate_alpha` pulls slopes of a gate towards 0, since its columns hardly vary.
         """
         vars(self).pop("_stream", None)  # what partial_fit remembers is of other parameters
         given = {"groups": groups, "exposure": exposure, "offset": offset, "gate_X": gate_X}
