@@ -15,7 +15,10 @@ DISPERSIONS = {
     "poisson": [],
     "negative_binomial": [1.7],
     "binomial": [],
+    "several trials": [],
 }
+TRIALS = np.array([1, 5, 0, 3, 10, 7, 20])
+OURS = {**DISTRIBUTIONS, "several trials": DISTRIBUTIONS["binomial"].of_trials(TRIALS)}
 SCIPY = {
     "gaussian": stats.norm(ETA[:, 0], 0.7),
     "student_t": stats.t(3.5, ETA[:, 0], 0.7),
@@ -23,12 +26,13 @@ SCIPY = {
     "poisson": stats.poisson(MU),
     "negative_binomial": stats.nbinom(1.7, 1.7 / (1.7 + MU)),
     "binomial": stats.bernoulli(1 / (1 + 1 / MU)),
+    "several trials": stats.binom(TRIALS, 1 / (1 + 1 / MU)),
 }
 
 
 @pytest.mark.parametrize("name", SCIPY)
 def test_functions_are_scipys(name):
-    ours, dispersion, wanted = DISTRIBUTIONS[name], DISPERSIONS[name], SCIPY[name]
+    ours, dispersion, wanted = OURS[name], DISPERSIONS[name], SCIPY[name]
     np.testing.assert_allclose(ours.mean(ETA, dispersion), wanted.mean(), rtol=1e-12)
     np.testing.assert_allclose(ours.variance(ETA, dispersion), wanted.var(), rtol=1e-12)
     for y in (-1.0, 0.0, 1.0, 2.0, 7.0):
@@ -63,7 +67,7 @@ def mixture(name):
 @pytest.mark.parametrize("name", SCIPY)
 @pytest.mark.parametrize("q", [0.001, 0.1, 0.5, 0.9, 0.999])
 def test_quantiles_invert_the_distribution_function(name, q):
-    ours, given = DISTRIBUTIONS[name], mixture(name)
+    ours, given = OURS[name], mixture(name)
     found = mixture_quantile(ours, q, *given)
     if ours.is_whole:
         assert np.all(found == np.round(found))
@@ -75,7 +79,7 @@ def test_quantiles_invert_the_distribution_function(name, q):
 
 @pytest.mark.parametrize("name", SCIPY)
 def test_a_mixture_of_equals_is_one_of_them(name):
-    ours, dispersion = DISTRIBUTIONS[name], np.array(DISPERSIONS[name])
+    ours, dispersion = OURS[name], np.array(DISPERSIONS[name])
     shares, etas, dispersions = np.full((7, 2), 0.5), np.stack([ETA, ETA]), np.stack([dispersion, dispersion])
     np.testing.assert_allclose(mixture_quantile(ours, 0.3, shares, etas, dispersions), SCIPY[name].ppf(0.3), rtol=1e-9)
     mean, deviation = mixture_moments(ours, shares, etas, dispersions)
@@ -85,7 +89,7 @@ def test_a_mixture_of_equals_is_one_of_them(name):
 
 @pytest.mark.parametrize("name", SCIPY)
 def test_moments_are_those_of_draws(name):
-    ours = DISTRIBUTIONS[name]
+    ours = OURS[name]
     shares, etas, dispersions = mixture(name)
     if name == "student_t":
         dispersions[:, 1] = 9
@@ -94,7 +98,7 @@ def test_moments_are_those_of_draws(name):
     component = rng.choice(3, p=shares[row], size=n)
     drawn = np.concatenate(
         [
-            ours.draw(rng, np.full((count, 1), etas[k, row, 0]), dispersions[k])
+            ours.of_rows(np.full(count, row)).draw(rng, np.full((count, 1), etas[k, row, 0]), dispersions[k])
             for k, count in enumerate(np.bincount(component, minlength=3))
         ]
     )

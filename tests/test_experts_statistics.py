@@ -252,6 +252,45 @@ def test_quantiles_and_spreads_are_those_of_draws(name):
         assert np.mean(drawn <= value) >= q - room
 
 
+def test_numbers_of_successes_are_of_as_many_trials_as_are_given():
+    rng = np.random.default_rng(0)
+    X, trials = rng.normal(size=(300, 1)), rng.integers(0, 30, size=300)
+    share = 1 / (1 + np.exp(-np.where(np.arange(300) % 2, X[:, 0], -X[:, 0])))
+    won = rng.binomial(trials, share)
+    y = np.column_stack([won, trials - won])
+    model = MixtureOfExperts(2, expert="binomial", random_state=0).fit(X, y)
+    low, high = model.predict_interval(X, 0.9, trials=trials).T
+    assert np.mean((low <= won) & (won <= high)) >= 0.9
+    assert np.mean((low < won) & (won < high)) <= 0.9  # no number of successes has just this probability
+    drawn = np.stack([model.sample(X[:20], random_state=seed, trials=trials[:20])[0] for seed in range(2000)])
+    means, deviations = trials[:20] * model.predict(X[:20]), model.predict_std(X[:20], trials=trials[:20])
+    assert np.all(np.abs(drawn.mean(axis=0) - means) <= 5 * deviations / np.sqrt(2000))
+    np.testing.assert_allclose(drawn.std(axis=0), deviations, rtol=0.1)
+    np.testing.assert_array_equal(model.predict_std(X, trials=1), model.predict_std(X))
+    np.testing.assert_array_equal(model.predict_quantile(X, 0.3, trials=1), model.predict_quantile(X, 0.3))
+    for wrong in (-1, 1.5, np.full(300, np.inf), np.arange(3)):
+        with pytest.raises(ValueError, match="trials"):
+            model.predict_std(X, trials=wrong)
+    with pytest.raises(ValueError, match="trials was given, and expert='poisson' has none"):
+        MixtureOfExperts(expert="poisson").fit(X, won).sample(X, trials=trials)
+
+
+def test_trials_of_labels_and_of_a_table():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"x": rng.normal(size=100), "n": rng.integers(1, 9, size=100)})
+    table["won"] = rng.binomial(table.n, 1 / (1 + np.exp(-table.x)))
+    table["lost"] = table.n - table.won
+    model = MixtureOfExperts.from_formula("won + lost ~ x", table, expert="binomial", random_state=0)
+    np.testing.assert_array_equal(
+        model.predict_interval(table, trials="n"), model.predict_interval(table, trials=table.n)
+    )
+    labels = MixtureOfExperts(expert="binomial").fit(table[["x"]], np.where(table.won > table.lost, "yes", "no"))
+    assert set(labels.sample(table[["x"]], random_state=0)[0]) == {"no", "yes"}
+    drawn, _ = labels.sample(table[["x"]], random_state=0, trials=table.n)
+    assert np.all((drawn >= 0) & (drawn <= table.n))
+    assert drawn.max() > 1
+
+
 def test_quantiles_have_the_shape_that_was_asked_for():
     model, X, *_ = at_limit("npreg-gaussian")
     assert model.predict_quantile(X).shape == (200,)

@@ -356,6 +356,10 @@ default='auto'
         progress : bool, default=False
             Show a bar with fits per second and the number of those without usable parameters (needs tqdm).
         """,
+    "trials": """
+        trials : int or array-like of shape (n_samples,), default=None
+            Of 'binomial': y is the number of successes in so many trials; None: in one, whatever the fit had.
+        """,
     "exposure": """
         exposure : float or array-like of shape (n_samples,), default=None
             What counts are proportional to, the time or area of each row; None is 1.

@@ -179,6 +179,21 @@ def check_positive(name, values, n_samples, dtype):
     )
 
 
+def check_count(name, values, n_samples, dtype):
+    """A whole number of at least 0 for each row, float64.
+
+    Raises ValueError that names the argument and the row.
+    """
+    return _check_numbers(
+        name,
+        values,
+        n_samples,
+        dtype,
+        lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**53),
+        "a whole number",
+    )
+
+
 def _check_numbers(name, values, n_samples, dtype, is_right, wanted):
     check_one_number_a_row(values, name)
     check_no_words(values, name)

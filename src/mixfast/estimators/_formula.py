@@ -41,7 +41,7 @@ OF_ROWS = (
 )
 
 #: What methods take a number of each row for: by the name of a column, too, where they are given a table.
-OF_NUMBERS = ("sample_weight", "exposure", "offset")
+OF_NUMBERS = ("sample_weight", "exposure", "offset", "trials")
 
 #: What files call the formula, beside fitted attributes.
 IN_FILES = "formula_"

@@ -14,7 +14,7 @@ from mixfast.families.conditional import DISTRIBUTIONS, drawn_of, mixture_moment
 from mixfast.families.experts import OWN, SHARED, dense
 from mixfast.in_messages import in_short
 from mixfast.inference import Gate, Inference, Response, infer
-from mixfast.row_data import firsts_of, rows_with, separated
+from mixfast.row_data import check_count, firsts_of, rows_with, separated
 from mixfast.tables import as_values
 from mixfast.weights import counted_rows
 
@@ -27,10 +27,21 @@ class RegressionStatistics:
 
     # ---- predictions ----
 
-    def _components_of(self, X, exposure, offset, gate_X):
+    def _distributions_in(self, trials, n_samples):
+        """The distribution of each response of so many rows, of binomial ones the numbers of successes in `trials`,
+        which are checked here."""
+        distributions = self._distributions()
+        if trials is None:
+            return distributions
+        if not any(own.takes_trials for own in distributions):
+            raise ValueError(f"trials was given, and expert={self.expert!r} has none: leave it out")
+        trials = check_count("trials", trials, n_samples, np.float64)
+        return [own.of_trials(trials) for own in distributions]
+
+    def _components_of(self, X, exposure, offset, gate_X, trials):
         """For each response (distribution, p(k | x) (n, K), linear predictors (K, n, m), dispersions (K, d))."""
         shares, etas = self.predict_proba(X, gate_X=gate_X), self._predictors(X, offset=offset, exposure=exposure)
-        each = zip(self._distributions(), etas, self._dispersions(), strict=True)
+        each = zip(self._distributions_in(trials, len(shares)), etas, self._dispersions(), strict=True)
         return [(distribution, shares, eta, dispersions) for distribution, eta, dispersions in each]
 
     def predict_std(
@@ -40,12 +51,13 @@ class RegressionStatistics:
         exposure: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         gate_X: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
     ) -> NDArray[np.float64]:
         """The standard deviation of y given x: that within components and that between their means.
 
         Parameters
         ----------
-        <X, exposure, offset, gate_X>
+        <X, exposure, offset, gate_X, trials>
 
         Returns
         -------
@@ -53,7 +65,7 @@ class RegressionStatistics:
             In units of y. Infinite where a component of 'student_t' has 2 degrees of freedom or less. Of 'multinomial'
             (n_samples, n_categories), of one trial. Of several responses (n_samples, n_responses), or a list.
         """
-        components = self._components_of(X, exposure, offset, gate_X)
+        components = self._components_of(X, exposure, offset, gate_X, trials)
         return self._side_by_side([mixture_moments(*own)[1] for own in components])
 
     def predict_quantile(
@@ -64,6 +76,7 @@ class RegressionStatistics:
         exposure: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         gate_X: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
     ) -> NDArray[np.float64]:
         """Find quantiles of y given x under the mixture.
 
@@ -72,7 +85,7 @@ class RegressionStatistics:
         <X>
         q : float or array-like of shape (n_quantiles,), default=0.5
             Above 0 and below 1; 0.5 is the median.
-        <exposure, offset, gate_X>
+        <exposure, offset, gate_X, trials>
 
         Returns
         -------
@@ -83,13 +96,14 @@ class RegressionStatistics:
         Raises
         ------
         ValueError
-            For q that is not between 0 and 1, and for responses that have no order.
+            For q that is not between 0 and 1, for responses that have no order, and for trials that are not whole
+            numbers, or of experts without.
         """
         levels = np.asarray(q, dtype=np.float64)
         if levels.ndim > 1 or not np.all((levels > 0) & (levels < 1)):
             raise ValueError(f"q={q!r} should be a number above 0 and below 1, or a list of such")
         found = []
-        for distribution, *components in self._components_of(X, exposure, offset, gate_X):
+        for distribution, *components in self._components_of(X, exposure, offset, gate_X, trials):
             if not distribution.is_number:
                 raise ValueError(f"expert={self.expert!r} has no quantiles: categories have no order")
             of_levels = [mixture_quantile(distribution, level, *components) for level in np.atleast_1d(levels)]
@@ -104,6 +118,7 @@ class RegressionStatistics:
         exposure: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         gate_X: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
     ) -> NDArray[np.float64]:
         """The interval that y given x is in with probability `level`, with as much above it as below.
 
@@ -114,7 +129,7 @@ class RegressionStatistics:
         <X>
         level : float, default=0.9
             Above 0 and below 1.
-        <exposure, offset, gate_X>
+        <exposure, offset, gate_X, trials>
 
         Returns
         -------
@@ -129,7 +144,7 @@ class RegressionStatistics:
         if not isinstance(level, Real) or not 0 < level < 1:
             raise ValueError(f"level={level!r} should be a number above 0 and below 1")
         levels = [(1 - level) / 2, (1 + level) / 2]
-        return self.predict_quantile(X, levels, exposure=exposure, offset=offset, gate_X=gate_X)
+        return self.predict_quantile(X, levels, exposure=exposure, offset=offset, gate_X=gate_X, trials=trials)
 
     def _redrawing(self, X):
         """A parametric bootstrap: a function of a random generator that returns X with newly drawn responses, with the

@@ -1334,16 +1334,20 @@ default='gaussian'
         log_densities = self.component_log_density(X, y, gate_X=gate_X, **data) + log_shares[places] - np.log(weights)
         return Draws(log_densities, weights)
 
-    def _drawn(self, etas, labels, rng):
-        """Draw responses given linear predictors and labels (n_samples,): a list with an array for each response."""
+    def _drawn(self, etas, labels, rng, trials=None):
+        """Draw responses given linear predictors and labels (n_samples,): a list with an array for each response, of
+        `trials` numbers of successes."""
         found = []
-        each = zip(self._distributions(), etas, self._dispersions(), self._each("classes_"), strict=True)
+        each = zip(
+            self._distributions_in(trials, len(labels)), etas, self._dispersions(), self._each("classes_"), strict=True
+        )
         for distribution, eta, dispersions, classes in each:
             y = np.empty(len(labels))
             for k in range(len(dispersions)):
                 of_it = labels == k
-                y[of_it] = distribution.draw(rng, eta[k, of_it], dispersions[k])
-            found.append(y if classes is None else classes[y.astype(np.int64)])
+                y[of_it] = distribution.of_rows(of_it).draw(rng, eta[k, of_it], dispersions[k])
+            is_counted = trials is not None and distribution.takes_trials
+            found.append(y if classes is None or is_counted else classes[y.astype(np.int64)])
         return found
 
     def sample(
@@ -1354,6 +1358,7 @@ default='gaussian'
         exposure: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         gate_X: ArrayLike | None = None,
+        trials: ArrayLike | None = None,
     ) -> tuple[NDArray[Any], Integers]:
         """Draw a response for each row of X.
 
@@ -1363,13 +1368,13 @@ default='gaussian'
             The rows, with the columns that `fit` had.
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's own.
-        <exposure, offset, gate_X>
+        <exposure, offset, gate_X, trials>
 
         Returns
         -------
         y : ndarray of shape (n_samples,), float64
-            Of 'multinomial', and of 'binomial' fitted to labels, labels. Of several responses (n_samples, n_responses),
-            or a list.
+            Of 'multinomial', and of 'binomial' fitted to labels, labels; of `trials` the numbers of successes. Of
+            several responses (n_samples, n_responses), or a list.
         labels : ndarray of shape (n_samples,), int64
             The component of each row.
         """
@@ -1377,4 +1382,4 @@ default='gaussian'
         etas = self._predictors(X, offset, exposure)
         ends = np.cumsum(self.predict_proba(X, gate_X=gate_X), axis=1)
         labels = drawn_of(ends, rng.random_sample(len(ends)))
-        return self._side_by_side(self._drawn(etas, labels, rng)), labels
+        return self._side_by_side(self._drawn(etas, labels, rng, trials)), labels

@@ -3,7 +3,7 @@ functions, draws, and scores. Loops of EM are elsewhere, compiled; this is for w
 
 All functions take `eta` (n, m), linear predictors with the offset in them, m = 1 but for the multinomial, and
 `dispersion` (d,), what the distribution has beside coefficients, all above zero. A mean is (n,), or (n, C) for the
-multinomial; those of a binomial and of a multinomial, and their variances, are of one trial.
+multinomial; that of a multinomial, and its variance, are of one trial.
 """
 
 from __future__ import annotations
@@ -65,6 +65,17 @@ class Distribution:
 
     #: Whether y is one number, so that quantiles can be asked for, and whether it is whole.
     is_number, is_whole = True, False
+
+    #: Whether y is a number of successes in trials.
+    takes_trials = False
+
+    def of_trials(self, trials):
+        """The distribution of y in so many trials, (n,) for n rows; itself where it takes none."""
+        return self
+
+    def of_rows(self, rows):
+        """The distribution in some of the rows, a mask or their numbers."""
+        return self
 
     def score(self, y, eta, dispersion):
         """Derivatives of log f(y) by eta and by the logs of `dispersion`: (n, m + d)."""
@@ -273,31 +284,49 @@ class Multinomial(Distribution):
 
 
 class Binomial(Distribution):
-    """y (n, 2): successes and failures; eta: log odds of a success. A number is that of one trial, 0 or 1."""
+    """y (n, 2): successes and failures; eta: log odds of a success. A number is that of the successes in `trials`, 1 or
+    (n,): 0 or 1 of one trial."""
 
-    is_whole = True
+    is_whole = takes_trials = True
+
+    def __init__(self, trials=1):
+        self.trials = trials
+
+    def of_trials(self, trials):
+        return Binomial(trials)
+
+    def of_rows(self, rows):
+        return self if np.ndim(self.trials) == 0 else Binomial(self.trials[rows])
 
     def score(self, y, eta, dispersion):
         return y[:, :1] - y.sum(axis=1, keepdims=True) / (1 + _exp(-eta))
 
     def mean(self, eta, dispersion):
-        return special.expit(eta[:, 0])
+        return self.trials * special.expit(eta[:, 0])
 
     def variance(self, eta, dispersion):
-        return special.expit(eta[:, 0]) * special.expit(-eta[:, 0])
+        return self.trials * special.expit(eta[:, 0]) * special.expit(-eta[:, 0])
 
     def cdf(self, y, eta, dispersion):
-        return np.where(y < 0, 0.0, np.where(y < 1, special.expit(-eta[:, 0]), 1.0))
+        y = np.floor(y)
+        left = np.maximum(self.trials - y, 1)
+        inside = special.betainc(left, np.maximum(y, 0) + 1, special.expit(-eta[:, 0]))
+        return np.where(y < 0, 0.0, np.where(y < self.trials, inside, 1.0))
 
     def quantile(self, q, eta, dispersion):
-        return np.where(q <= special.expit(-eta[:, 0]), 0.0, 1.0)
+        from scipy.stats import binom
+
+        return np.maximum(binom.ppf(q, self.trials, special.expit(eta[:, 0])), 0)
 
     def draw(self, rng, eta, dispersion):
-        return (rng.random_sample(len(eta)) < self.mean(eta, dispersion)).astype(np.float64)
+        share = special.expit(eta[:, 0])
+        if np.ndim(self.trials) == 0:
+            return (rng.random_sample(len(eta)) < share).astype(np.float64)
+        return rng.binomial(self.trials.astype(np.int64), share).astype(np.float64)
 
     def draw_like(self, rng, y, eta, dispersion):
         trials = y.sum(axis=1)
-        successes = rng.binomial(trials.astype(np.int64), self.mean(eta, dispersion)).astype(np.float64)
+        successes = self.of_trials(trials).draw(rng, eta, dispersion)
         return np.column_stack([successes, trials - successes])
 
 
