@@ -267,7 +267,11 @@ def test_the_table():
     assert list(table.term[:4]) == ["(Intercept)", "stretchratio", "log(sigma)", "(Intercept)"]
     assert list(table.component) == [0, 0, 0, 1, 1, 1, 1, 1]
     assert list(table.term[6:]) == ["gate: (Intercept)", "gate: stretchratio"]
-    np.testing.assert_allclose(table.z, table.estimate / table.standard_error)
+    is_dispersion = table.term == "log(sigma)"  # no hypothesis says that a unit is such that it is 0
+    np.testing.assert_allclose(table.z, (table.estimate / table.standard_error).where(~is_dispersion))
+    np.testing.assert_array_equal(table.p.isna(), is_dispersion)
+    np.testing.assert_array_equal(found.are_dispersions, is_dispersion)
+    assert [len(line.split()) for line in repr(found).splitlines()[1:5]] == [6, 6, 4, 6]
     np.testing.assert_allclose(table.p, 2 * (1 - ndtr(np.abs(table.z))), atol=1e-12)
     np.testing.assert_allclose((table.upper - table.lower) / 2, 1.6448536269514722 * table.standard_error)
     assert "gate: stretchratio" in repr(found)

@@ -20,6 +20,7 @@ from mixfast import (
     Status,
     StudentTMixture,
     VonMisesFisherMixture,
+    bootstrap_inference,
     top_words,
 )
 from mixfast.parts import Categorical, Gaussian, Poisson
@@ -219,7 +220,7 @@ def test_summaries_of_experts_of_several_responses():
     model = MixtureOfExperts(2, expert=["gaussian", "binomial"], random_state=0).fit(X, y)
     weights = np.arange(90) % 3
     repeated = [np.repeat(own, weights, axis=0) for own in (X, *y)]
-    one, other = model.summary(X, weights, y=y), model.summary(repeated[0], y=repeated[1:])
+    one, other = model.summary(X, y, weights), model.summary(repeated[0], repeated[1:])
     assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-12)
     np.testing.assert_array_equal(one.sizes, other.sizes)
 
@@ -285,6 +286,35 @@ def test_every_estimator_shows_its_components_in_notebooks(name):
     for k, row in enumerate(rows):
         assert f"</span> {k}</td>" in row
         assert f">{found.weights[k]:.3f}</td>" in row
+
+
+def test_results_are_tables_in_notebooks():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (90, 1)), rng.normal(9, 1, (90, 1)), rng.uniform(-50, 50, (20, 1))])
+    model = GaussianMixture(2, noise="uniform", random_state=0).fit(X)
+    shown, said = model.summary(X)._repr_html_(), str(model.summary(X))
+    for text in [*said.splitlines()[3].split(), *" ".join(said.splitlines()[6:9]).split()]:
+        assert text in shown
+    assert shown.count("background: rgb") == 2  # noise has no colour
+    assert f"The fit: {model.summary(X).status}." in shown
+    found = bootstrap_inference(model, X, n_draws=9, random_state=0)
+    rows = found._repr_html_().split("<tr>")[2:]
+    assert len(rows) == len(found.to_frame())
+    for row, (_, own) in zip(rows, found.to_frame().iterrows(), strict=True):
+        for name in ("estimate", "standard_error", "lower", "upper"):
+            assert f">{own[name]:.4g}<" in row
+    wide = np.concatenate([rng.normal(size=(60, 6)), rng.normal(9, 1, size=(60, 6))])
+    model = GaussianMixture(2, random_state=0).fit(wide)
+    shown = bootstrap_inference(model, wide, n_draws=5, random_state=0)._repr_html_()
+    assert shown.count("<tr>") == 41
+    assert "46 more numbers" in shown  # 2 weights, 12 means, 72 covariances
+    table = pd.DataFrame({"x<": rng.normal(size=100)})
+    y = rng.normal(size=100)
+    inference = MixtureOfExperts(1).fit(table, y).inference(table, y)
+    shown = inference._repr_html_()
+    assert ">x&lt;<" in shown
+    for row, line in zip(shown.split("<tr>")[1:], repr(inference).splitlines(), strict=True):
+        assert all(f">{cell}<" in row.replace("x&lt;", "x<") for cell in line.split())
 
 
 def test_tables_of_notebooks_have_names_categories_and_coefficients():

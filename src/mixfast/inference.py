@@ -23,6 +23,7 @@ from scipy.sparse import csr_array
 from scipy.special import ndtr, ndtri
 
 from mixfast._warnings import warn
+from mixfast.as_html import html_table
 from mixfast.families.conditional import Distribution
 from mixfast.read_only import ReadOnlyFields, frozen
 
@@ -323,6 +324,9 @@ class Inference(ReadOnlyFields):
         Of the estimates; NaN for parameters that the rows say nothing of.
     kind : {'information', 'robust', 'clusters'}
         Where the covariance comes from.
+    are_dispersions : ndarray of shape (n_parameters,), bool
+        Which are logs of dispersions, `"log(sigma)"` and its like: that a unit is such that one is 0 is no hypothesis,
+        so they have no z and p values.
     """
 
     components: tuple
@@ -330,6 +334,7 @@ class Inference(ReadOnlyFields):
     estimates: np.ndarray
     covariance: np.ndarray
     kind: str
+    are_dispersions: np.ndarray
 
     @cached_property
     def standard_errors(self) -> NDArray[np.float64]:
@@ -339,13 +344,13 @@ class Inference(ReadOnlyFields):
 
     @property
     def z_values(self) -> NDArray[np.float64]:
-        """Estimates in units of their standard errors: (n_parameters,)."""
+        """Estimates in units of their standard errors: (n_parameters,), NaN for logs of dispersions."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self.estimates / self.standard_errors
+            return np.where(self.are_dispersions, np.nan, self.estimates / self.standard_errors)
 
     @property
     def p_values(self) -> NDArray[np.float64]:
-        """Of the two-sided test that a parameter is 0: (n_parameters,)."""
+        """Of the two-sided test that a parameter is 0: (n_parameters,), NaN for logs of dispersions."""
         return 2 * ndtr(-np.abs(self.z_values))
 
     def confidence_limits(self, level: float = 0.95) -> NDArray[np.float64]:
@@ -406,20 +411,23 @@ class Inference(ReadOnlyFields):
             }
         )
 
-    def __repr__(self):
+    def _cells(self):
+        """The table as texts, a header and a row for each parameter."""
         rows = [("component", "term", "estimate", "std.err.", "z", "p")]
         columns = (self.components, self.terms, self.estimates, self.standard_errors, self.z_values, self.p_values)
-        for component, term, estimate, error, z, p in zip(*columns, strict=True):
-            rows.append(
-                (
-                    "" if component is None else str(component),
-                    term,
-                    f"{estimate:.5g}",
-                    f"{error:.3g}",
-                    f"{z:.2f}",
-                    "<1e-4" if p < 1e-4 else f"{p:.4f}",
-                )
-            )
+        for (component, term, estimate, error, z, p), is_one in zip(
+            zip(*columns, strict=True), self.are_dispersions, strict=True
+        ):
+            test = ("", "") if is_one else (f"{z:.2f}", "<1e-4" if p < 1e-4 else f"{p:.4f}")
+            rows.append(("" if component is None else str(component), term, f"{estimate:.5g}", f"{error:.3g}", *test))
+        return rows
+
+    def _repr_html_(self) -> str:
+        header, *rows = self._cells()
+        return html_table(f"Inference: {self.kind}", header, rows)
+
+    def __repr__(self):
+        rows = self._cells()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = (
             "  ".join(
@@ -480,4 +488,6 @@ def infer(responses, gate, resp, weights, terms, gate_terms, numbers=None, robus
         )
         warn(reason, UserWarning)
     kind = "clusters" if clusters is not None else "robust" if robust else "information"
-    return Inference(components, names, estimates[fitted], covariance, kind)
+    are_dispersions = np.zeros(places.size, dtype=bool)
+    are_dispersions[np.concatenate([own.ravel() for own in places.dispersions])] = True
+    return Inference(components, names, estimates[fitted], covariance, kind, are_dispersions[fitted])

@@ -235,19 +235,34 @@ class Summary:
             names=model._names_of_weights(),
         )
 
-    def __str__(self) -> str:
+    def _numbers(self):
+        """The numbers of all rows, as texts by their names."""
         numbers = {"n": f"{self.n_samples:.10g}", "log-likelihood": f"{self.log_likelihood:.3f}"}
         if self.n_parameters is not None:
             numbers |= {"parameters": str(self.n_parameters), "BIC": f"{self.bic:.3f}", "ICL": f"{self.icl:.3f}"}
+        return numbers
+
+    def _cells(self):
+        """The components as texts, a header and a row for each, and for rows that are left out."""
+        rows = [("component", "weight", "rows", "share")]
+        for name, weight, size in zip(self.names, self.weights, self.sizes, strict=False):
+            rows.append((name, f"{weight:.3f}", f"{size:.10g}", f"{size / self.n_samples:.1%}"))
+        if self.n_left_out:
+            rows.append(("left out", "", f"{self.n_left_out:.10g}", f"{self.n_left_out / self.n_samples:.1%}"))
+        return rows
+
+    def _repr_html_(self) -> str:
+        numbers = ", ".join(f"{name} {number}" for name, number in self._numbers().items())
+        header, *rows = self._cells()
+        colours = [colour_of(k) for k, name in enumerate(self.names) if name.isdigit()]
+        return html_table(f"{self.title}: {numbers}. The fit: {self.status}.", header, rows, colours=colours)
+
+    def __str__(self) -> str:
         title = textwrap.wrap(
             self.title, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
         )
-        lines = [*title, "-" * min(max(map(len, title)), WIDTH), "", *_columns(numbers), ""]
-        lines += [f"{'component':>9} {'weight':>8} {'rows':>10} {'share':>7}"]
-        for name, weight, size in zip(self.names, self.weights, self.sizes, strict=False):
-            lines.append(f"{name:>9} {weight:>8.3f} {size:>10.10g} {size / self.n_samples:>7.1%}")
-        if self.n_left_out:
-            lines.append(f"{'left out':>9} {'':>8} {self.n_left_out:>10.10g} {self.n_left_out / self.n_samples:>7.1%}")
+        lines = [*title, "-" * min(max(map(len, title)), WIDTH), "", *_columns(self._numbers()), ""]
+        lines += [f"{name:>9} {weight:>8} {size:>10} {share:>7}" for name, weight, size, share in self._cells()]
         return "\n".join([*lines, "", f"The fit: {self.status}."])
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -15,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mixfast._typing import RowsLike, Seed
+from mixfast.as_html import html_table
 from mixfast.batches.fit_many import INTERRUPTED_BY, fit_many
 from mixfast.estimators._elliptical import EllipticalMixture
 from mixfast.estimators._likelihood import LikelihoodMixture
@@ -28,6 +30,9 @@ BLOCK = 2**24
 
 #: Fits begin at the model, and end where they are as exact as differences between them have to be.
 TOL, MAX_ITER = 1e-8, 2000
+
+#: Rows of the table of a notebook at most.
+MOST_SHOWN = 40
 
 Kind: TypeAlias = Literal["nonparametric", "weighted", "jackknife"]
 
@@ -120,20 +125,31 @@ class BootstrapInference:
         """
         import pandas as pd
 
+        return pd.DataFrame(list(self._numbers(confidence)))
+
+    def _numbers(self, confidence=0.95):
+        """What `to_frame` says of each number of the parameters, an iterator of dicts."""
         limits = self.limits(confidence)
-        rows = [
-            {
-                "parameter": name,
-                "index": ", ".join(map(str, place)),
-                "estimate": float(own[place]),
-                "standard_error": float(self.standard_errors[name][place]),
-                "lower": float(limits[name][0][place]),
-                "upper": float(limits[name][1][place]),
-            }
-            for name, own in self.estimates.items()
-            for place in np.ndindex(own.shape)
+        for name, own in self.estimates.items():
+            for place in np.ndindex(own.shape):
+                yield {
+                    "parameter": name,
+                    "index": ", ".join(map(str, place)),
+                    "estimate": float(own[place]),
+                    "standard_error": float(self.standard_errors[name][place]),
+                    "lower": float(limits[name][0][place]),
+                    "upper": float(limits[name][1][place]),
+                }
+
+    def _repr_html_(self) -> str:
+        total = sum(own.size for own in self.estimates.values())
+        shown = [
+            [value if isinstance(value, str) else f"{value:.4g}" for value in row.values()]
+            for row in itertools.islice(self._numbers(), MOST_SHOWN)
         ]
-        return pd.DataFrame(rows)
+        left = f", {total - MOST_SHOWN:,} more numbers" if total > MOST_SHOWN else ""
+        header = ["parameter", "index", "estimate", "standard error", "lower 95 %", "upper 95 %"]
+        return html_table(f"{self!r}{left}", header, shown)
 
     def __repr__(self):
         n_draws = len(self.draws["weights"])

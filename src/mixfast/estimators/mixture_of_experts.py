@@ -59,7 +59,7 @@ from mixfast.families.experts import (
 )
 from mixfast.in_messages import among, in_short, one_name
 from mixfast.partitions import Source, is_source
-from mixfast.reading import html_of_numbers
+from mixfast.reading import Summary, html_of_numbers
 from mixfast.relations import Draws
 from mixfast.row_data import (
     OF_COMPONENTS,
@@ -1245,6 +1245,26 @@ default='gaussian'
         """
         y = self._y_of("icl", X, y)
         return super().icl(X, sample_weight=sample_weight, n_effective=n_effective, y=y, **row_data)
+
+    def summary(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **row_data: ArrayLike | None,
+    ) -> Summary:
+        """What R's `summary` says of a mixture: rows, log-likelihood, criteria, sizes, and how the fit ended.
+
+        Parameters
+        ----------
+        <X, y, sample_weight, row_data of experts>
+
+        Returns
+        -------
+        summary : Summary
+            Printed, it is a text; its attributes are the numbers.
+        """
+        return super().summary(X, sample_weight, y=y, **row_data)
 
     def to_frame(self) -> Any:
         """The components as a pandas DataFrame, a row for each component and coefficient.
