@@ -33,6 +33,7 @@ from mixfast import (
     BayesianGaussianMixture,
     BernoulliMixture,
     CategoricalMixture,
+    DirichletMultinomialMixture,
     DirichletProcessMixture,
     GaussianMixture,
     MixtureOfExperts,
@@ -890,6 +891,10 @@ def test_what_cannot_be_scored_elsewhere_says_so(small_blocks):
         model.bic(blocks(ROWS), sample_weight=np.ones(1000))
     with pytest.raises(ValueError, match="no row of the partitions has a positive weight"):
         model.score(InMemory([(ROWS, np.zeros(1000)), ROWS[:0]]))
+    laplace = DirichletMultinomialMixture(2, concentration="free", random_state=0).fit(np.arange(20).reshape(10, 2))
+    for method in (model.summary, model.predict, model.statistics, model.fit_predict, laplace.laplace):
+        with pytest.raises(TypeError, match=r"X is Blocks, rows in parts: `fit`, `score` and criteria take them, pred"):
+            method(blocks(ROWS))
     with pytest.raises(ValueError, match="n_effective=0 should be"):
         model.bic(blocks(ROWS), n_effective=0)
     experts = MixtureOfExperts(2, max_iter=2).fit(ROWS[:, :2], ROWS[:, 2])

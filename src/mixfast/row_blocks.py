@@ -234,7 +234,8 @@ def _dense_at(X, places):
 
 def _told_of(block):
     """How many rows a block has, and the first and the last, with what they have beside: as text. Where the rows of a
-    pass are others than before, so are these, but for a few changes. Takes 30 us of an array of 16 columns."""
+    pass are others than before, so are these, but for a few changes. Takes 20 us of 16 columns of an array, 0.2 ms of a
+    table of pandas or pyarrow."""
     n_rows, told = _num_samples(block.X), []
     for values in (block.X, block.sample_weight, *block.row_data.values()):
         if values is not None:
@@ -243,11 +244,11 @@ def _told_of(block):
 
 
 def _row_of(values, place):
-    own = _sliced(values, place, place + 1)
-    if is_table(own):
+    if is_table(values):
         import narwhals  # an extra, and only tables need it
 
-        return narwhals.from_native(own).rows()
+        return narwhals.from_native(values).row(place)
+    own = values[place : place + 1]
     return (own.toarray() if scipy.sparse.issparse(own) else own).tolist()
 
 

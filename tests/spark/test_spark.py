@@ -2,6 +2,7 @@
 
 `make test-spark` installs pyspark and runs this; the suite does not come here by itself (norecursedirs)."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -99,6 +100,17 @@ def test_cores_have_the_same_bits(spark):
     assert_same_state(model, wanted())
     assert model.feature_names_in_.tolist() == NAMES
     assert not frame.is_cached
+
+
+def test_a_warm_start_goes_on_from_the_model(spark):
+    frame = frame_in(spark, [table_of(rows) for rows in cut(X)])
+    begun = (
+        copy.deepcopy(ESTIMATOR).set_params(warm_start=True, max_iter=2).fit(pandas.DataFrame(X[:900], columns=NAMES))
+    )
+    model = mixfast.spark.fit(begun, frame, NAMES)
+    assert_same_state(model, wanted(estimator=begun))
+    score = begun.score(pandas.DataFrame(X, columns=NAMES))
+    np.testing.assert_allclose(model.lower_bounds_[0], score, rtol=1e-11)
 
 
 def test_responses_are_columns(spark):

@@ -25,7 +25,7 @@ from mixfast.engine._predictions import evaluate, evaluate_components
 from mixfast.estimators._density import DensityEstimator, of_rows
 from mixfast.estimators._domain import first_outside
 from mixfast.estimators._published import KEPT
-from mixfast.estimators._rows import read_rows
+from mixfast.estimators._rows import check_is_here, read_rows
 from mixfast.families.domains import DISTRIBUTION, check_domain
 from mixfast.families.family import Encoded, is_sparse
 from mixfast.families.rounding import rounded_finite
@@ -254,6 +254,7 @@ class BaseMixture(DensityEstimator):
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
+        check_is_here(X)  # before the fit
         return self.fit(X, y, sample_weight=sample_weight, **row_data).predict(X, **row_data)
 
     def _as_passed(self, data):

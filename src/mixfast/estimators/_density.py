@@ -23,6 +23,7 @@ from mixfast.as_html import beside
 from mixfast.estimators._constraints import WholeNumber
 from mixfast.estimators._parameters import CheckedParameters
 from mixfast.estimators._published import PublishedArrays
+from mixfast.estimators._rows import check_is_here
 from mixfast.estimators._scores_elsewhere import scores_of
 from mixfast.in_messages import in_short
 from mixfast.partitions import Source, is_source
@@ -306,6 +307,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
             For rows that the model refuses.
         """
         check_is_fitted(self)
+        check_is_here(X)
         return Summary.of(self, X, sample_weight, row_data)
 
     def _labels_of_rows(self, X, **row_data):

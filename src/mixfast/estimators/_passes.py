@@ -53,10 +53,11 @@ class Task:
     def __call__(self, partition, state):
         try:
             found = self.look(partition, state)
-            rows = RowsOf(partition.number, int(_num_samples(partition.X)), float(weights_of(partition).sum()))
+            n_rows = int(_num_samples(partition.X))
+            weight = float(n_rows if partition.sample_weight is None else weights_of(partition).sum())
         except ValueError as error:
             raise ValueError(f"Partition {partition.number}: {error}") from None
-        return Looked((rows,), found)
+        return Looked((RowsOf(partition.number, n_rows, weight),), found)
 
     @property
     def merge(self):

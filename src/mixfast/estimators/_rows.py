@@ -29,11 +29,7 @@ def read_rows(estimator, X, accepts_missing, **options):
         if options.get("reset", True):
             estimator.n_features_in_ = X.shape[1]
         return X
-    if is_source(X):
-        raise TypeError(
-            f"X is {type(X).__name__}, rows in parts: `fit` takes them, predictions are made part by part, "
-            "`blocks(...).map(model.predict)` or mixfast.dask.predict"
-        )
+    check_is_here(X)
     X = objects_as_reals(adopted(X))
     check_no_dates(X)
     if is_single(X) and np.float32 in options["dtype"]:  # of tables but those of pandas scikit-learn does not see it
@@ -54,6 +50,15 @@ def read_rows(estimator, X, accepts_missing, **options):
         if not accepts_missing:
             check_no_missing(X, type(estimator).__name__, estimator._takes_missing_instead)
         raise
+
+
+def check_is_here(X):
+    """Raises TypeError where rows are in parts, for methods that want them in one array."""
+    if is_source(X):
+        raise TypeError(
+            f"X is {type(X).__name__}, rows in parts: `fit`, `score` and criteria take them, predictions are made part "
+            "by part, `blocks(...).map(model.predict)` or mixfast.dask.predict"
+        )
 
 
 def is_plain(estimator, X, *, dtype, reset=True, ensure_min_samples=1, **others):

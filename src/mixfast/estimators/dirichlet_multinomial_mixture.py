@@ -19,6 +19,7 @@ from mixfast.estimators._density import of_rows
 from mixfast.estimators._domain import LARGEST_COUNT
 from mixfast.estimators._given import model_of, of_known_names
 from mixfast.estimators._given_totals import GivenTotalsMixture, check_totals
+from mixfast.estimators._rows import check_is_here
 from mixfast.families.counts import row_totals
 from mixfast.families.dirichlet_multinomial import (
     DirichletMultinomial,
@@ -253,6 +254,7 @@ class DirichletMultinomialMixture(GivenTotalsMixture):
             raise ValueError(
                 "laplace is for weights without a prior: fit with weights=None and weight_concentration=None"
             )
+        check_is_here(X)
         X, sample_weight = observed(X, sample_weight, n_effective)
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         X = self._validate_rows(X, reset=False)
