@@ -12,6 +12,7 @@ from mixfast import (
     DirichletProcessMixture,
     GaussianMixture,
     Status,
+    StudentTMixture,
     fit_many,
     fit_many_columns,
     fit_many_groups,
@@ -169,6 +170,37 @@ def test_groups_and_columns():
     columns = fit_many_columns(table[["x", "y"]], PROCESS, random_state=0)
     for name, own in zip(columns.names, columns, strict=True):
         assert_same_fit(own, fit_alone(PROCESS, table[[name]], 0))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GaussianMixture(2, noise="uniform"),
+        GaussianMixture(2, covariance_type="diag", trim=0.1),
+        GaussianMixture(2, covariance_type="factor", noise="uniform"),
+        StudentTMixture(2, noise="uniform"),
+        BayesianGaussianMixture(2, prune=True),
+        *(DirichletProcessMixture(component) for component in PROBLEMS),
+        GaussianMixture(2),
+    ],
+    ids=str,
+)
+def test_batches_that_fail_have_the_arrays_of_those_that_do_not(estimator, tmp_path):
+    component = getattr(estimator, "component", None)
+    good = PROBLEMS[component][0] if component in PROBLEMS else REALS[0]
+    bad = np.full_like(good, np.inf, dtype=float)
+    fits = fit_many([good, bad], estimator, random_state=0)
+    fit_many([bad], estimator, random_state=0).save(tmp_path / "batch")
+    for nothing in (fit_many([bad, bad], estimator, random_state=0), fits[[1]], load(tmp_path / "batch")):
+        assert nothing._fields == fits._fields
+        assert len(fits._fields) > 0
+        for name in ("weights", *fits._fields):
+            array = getattr(nothing, name)
+            assert array.ndim == getattr(fits, name).ndim, name
+            assert len(array) == len(nothing)
+            assert np.all(np.isnan(array)), name
+        assert len(nothing.to_frame()) == len(nothing)
+        assert not nothing.has_parameters.any()
 
 
 def test_files_and_copies(tmp_path):

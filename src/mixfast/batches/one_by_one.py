@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from functools import cached_property
 
 import numpy as np
 
@@ -82,7 +83,8 @@ class EstimatorsResult(BatchResult):
         own = template, n_features, dtype, fitted, status, seeds, n_samples, row_data
         self.models = [EstimatorsResult(*own)] if keeps_all else None
         self.criteria = np.full((len(fitted), 1), np.nan)
-        self.weights = self._pad([(i, own.weights_) for i, own in self._usable])
+        n_weights = template._n_weights() if hasattr(template, "_n_weights") else 1
+        self.weights = self._pad([(i, own.weights_) for i, own in self._usable], (n_weights,))
         self._named(None, None)
 
     _of_problems = ("_fitted", "weights", "lower_bound", "n_iter", "status", "criteria", "chosen", "seeds", "n_samples")
@@ -110,16 +112,23 @@ class EstimatorsResult(BatchResult):
     def _count_clusters(self):
         return np.array([0 if own is None else own.n_clusters_ for own in self._fitted])
 
+    @cached_property
+    def _shapes(self):
+        """Shapes of the arrays by name, where there is no fit that would say them."""
+        return self._template._shapes_of_arrays(self._n_columns)
+
     @property
     def _fields(self):
-        return tuple(self._usable[0][1]._arrays()) if self._usable else ()
+        return tuple(self._usable[0][1]._arrays() if self._usable else self._shapes)
 
     def _padded(self, name):
-        return self._pad([(i, own._arrays()[name]) for i, own in self._usable])
+        found = [(i, own._arrays()[name]) for i, own in self._usable]
+        return self._pad(found, () if found else self._shapes[name])
 
-    def _pad(self, arrays):
-        """Stack arrays, given as (number of the problem, array), along problems; NaN where smaller or missing."""
-        largest = np.max([array.shape for _, array in arrays], axis=0).tolist() if arrays else [1]
+    def _pad(self, arrays, shape):
+        """Stack arrays, given as (number of the problem, array), along problems; NaN where smaller or missing. Without
+        arrays all are NaN, of this shape."""
+        largest = np.max([array.shape for _, array in arrays], axis=0).tolist() if arrays else shape
         padded = np.full((len(self._fitted), *largest), np.nan)
         for i, array in arrays:
             padded[(i, *map(slice, array.shape))] = array

@@ -171,6 +171,10 @@ class BaseMixture(DensityEstimator):
         of components."""
         return self._finds_components
 
+    def _shapes_of_arrays(self, n_features):
+        """Shapes of the arrays that a batch keeps of a fit, by name, where no problem of it could be fitted."""
+        return {}
+
     def _check_for_batches(self):
         """Raise ValueError for constructor parameters that suit a single X only, such as arrays with a value for each
         row."""

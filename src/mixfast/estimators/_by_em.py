@@ -638,6 +638,10 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         model._finish(without_iterations(weights, layout.pack(params)), layout, np.asarray(self.weights_).dtype)
         return model
 
+    def _shapes_of_arrays(self, n_features):
+        family = self._family()
+        return dict(zip(family.Params._fields, family.param_shapes(self._n_weights(), n_features), strict=True))
+
     def _check_for_batches(self):
         if not isinstance(self.init_params, str):
             raise ValueError("init_params of a batch should name a method: labels or responsibilities belong to one X")

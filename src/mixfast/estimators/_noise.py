@@ -170,6 +170,13 @@ class MixtureWithNoise(MixtureByEM):
         own = {} if self.noise is None else {"noise_volume": np.asarray(self.noise_volume_)}
         return self._collect()._asdict() | own
 
+    def _shapes_of_arrays(self, n_features):
+        if self.noise is None:
+            return super()._shapes_of_arrays(n_features)
+        family = self._family_of_components()
+        shapes = family.param_shapes(self.n_components, n_features)
+        return dict(zip(family.Params._fields, shapes, strict=True)) | {"noise_volume": ()}
+
     def _check_for_parts(self):
         super()._check_for_parts()
         if self.noise is not None and self.noise_volume is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, Literal, Self
@@ -33,6 +34,7 @@ from mixfast.estimators._constraints import Names, WholeNumber
 from mixfast.estimators._density import fitting, of_rows
 from mixfast.estimators._elliptical import CONVERSIONS
 from mixfast.estimators._given_totals import total_of_rows
+from mixfast.estimators._parameters import unfitted_copy
 from mixfast.estimators._partitions import FromPartitions
 from mixfast.estimators._posterior import FLAT, PosteriorMixture
 from mixfast.estimators._process_elsewhere import ProcessElsewhere
@@ -816,6 +818,18 @@ class DirichletProcessMixture(
     def _arrays(self):
         """Fitted arrays of the components by name."""
         return {name: vars(self)[f"{name}_"] for name in ("counts", *PUBLISHED) if f"{name}_" in vars(self)}
+
+    def _shapes_of_arrays(self, n_features):
+        rows = np.repeat([[0.0], [1.0]], n_features, axis=1)  # which components of all kinds but given categories take
+        model = unfitted_copy(self)
+        model.init_components, model.max_iter, model.verbose = 1, 1, 0
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(rows)
+        except ValueError:
+            return {}
+        return {name: np.shape(array) for name, array in model._arrays().items()}
 
     def _is_sampled(self):
         """Whether the model is a point partition of draws."""
