@@ -170,11 +170,25 @@ def test_a_structure_that_fails_leaves_the_start_to_others():
 
 
 def test_a_grid_of_one_is_no_choice():
-    problems = ragged([2, 60], 2)
-    result = fit_many(problems, GaussianMixture(random_state=0), n_components=[2], covariance_type="diag", keep="all")
-    assert np.all(np.isnan(result.criteria))
+    problems, grid = ragged([2, 60], 2), {"n_components": [2], "covariance_type": "diag"}
+    assert np.all(np.isnan(fit_many(problems, GaussianMixture(random_state=0), **grid).criteria))
+    result = fit_many(problems, GaussianMixture(random_state=0), keep="all", **grid)
     assert len(result.models) == 1
     assert_same_fit(result[1], fit_alone(GaussianMixture(2, covariance_type="diag"), problems[1], 0))
+
+
+@every_criterion
+@pytest.mark.parametrize("options", [{}, {"regularization": "relative"}, {"reg_covar": 0.1}], ids=str)
+def test_a_single_model_that_is_kept_has_its_criterion(options, criterion):
+    problems = [*ragged([60, 200], 2), np.zeros((1, 2))]
+    estimator = GaussianMixture(2, random_state=0, **options)
+    result = fit_many(problems, estimator, keep="all", criterion=criterion)
+    wanted = [getattr(result[i], criterion)(problems[i]) for i in (0, 1)]
+    np.testing.assert_allclose(result.criteria[:, 0], [*wanted, np.nan], rtol=1e-12)
+    np.testing.assert_allclose(result.to_frame()[criterion], result.criteria[:, 0])
+    plain = fit_many(problems, estimator, criterion=criterion)
+    assert np.all(np.isnan(plain.criteria))
+    np.testing.assert_array_equal(plain.lower_bound, result.lower_bound)
 
 
 def test_the_first_of_equals_is_kept():

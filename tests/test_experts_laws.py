@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 import mixfast.estimators._by_em
-from mixfast import Status, fit_many, load, match, select
+from mixfast import BatchResult, Status, fit_many, load, match, select
 from mixfast.partitions import InMemory
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -303,6 +303,24 @@ def test_components_of_a_batch_are_matched_by_what_they_share_of_rows(name):
             call()
     with pytest.raises(TypeError, match="needs y beside X"):
         result.align(problems=problems)
+
+
+@every_regression
+def test_results_of_chunks_together_are_the_result_of_all(name, tmp_path):
+    entry = REGRESSIONS[name]
+    chosen = [slice(None), slice(None, None, -1), slice(0, 1)]
+    problems, data = of_problems(entry, *chosen)
+    whole = fit_many(problems, entry.make(), random_state=3, **data)
+    chunks = []
+    for own in (slice(0, 1), slice(1, 3)):
+        some, beside = of_problems(entry, *chosen[own])
+        chunks.append(fit_many(some, entry.make(), random_state=3, **beside))
+    chunks[1].save(tmp_path / "chunk")
+    together = BatchResult.concatenate([chunks[0], load(tmp_path / "chunk")])
+    assert_same_results(together, whole)
+    assert_same_fit(together[1], whole[1])
+    for one, other in zip(together.score_samples(problems, **data), whole.score_samples(problems, **data), strict=True):
+        assert same_bits(one, other)
 
 
 @every_regression

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.mixture
-from batches import assert_same_fit, assert_same_state, same_bits
+from batches import assert_same_fit, assert_same_results, assert_same_state, same_bits
 from estimators_table import (
     CODES,
     COUNTS,
@@ -29,6 +29,7 @@ from sklearn.exceptions import ConvergenceWarning
 import mixfast.estimators._by_em
 import mixfast.estimators.gsdmm
 from mixfast import (
+    BatchResult,
     BernoulliMixture,
     CategoricalMixture,
     DirichletMultinomialMixture,
@@ -38,6 +39,7 @@ from mixfast import (
     StudentTMixture,
     VonMisesFisherMixture,
     fit_many,
+    fit_many_groups,
     load,
     select,
 )
@@ -303,6 +305,73 @@ def test_a_problem_of_a_batch_has_all_that_a_fit_alone_has(name, tmp_path):
         for own in (of_two[place], of_two[[1, place]][1], saved.models[-1][place], copied[place]):
             assert_same_fit(own, alone)
             assert_same_state(own.sample(5, random_state=0), alone.sample(5, random_state=0))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, own in ESTIMATORS.items() if own.takes_weights and own.X.dtype != object]
+)
+def test_results_of_chunks_together_are_the_result_of_all(name, tmp_path):
+    """Chunks of which one has no fit at all, and one rows of all values, so that categories are the same."""
+    entry = ESTIMATORS[name]
+    grid = {"n_components": [1, 2]} if entry.has_likelihood and entry.is_by_em else {}
+    problems = [entry.X, entry.X[::-1], entry.X[:1], entry.X[1:], entry.X[:1]]
+    options = {"random_state": 0, "keep": "all", **grid}
+    whole = fit_many(problems, entry.make(), **options)
+    chunks = [slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 5)]
+    if name.startswith("categorical") and name != "categorical, given":
+        chunks = [slice(0, 1), slice(1, 3), slice(3, 5)]  # one row has not all categories
+    found = [fit_many(problems[own], entry.make(), **options) for own in chunks]
+    found[0].save(tmp_path / "chunk")
+    together = BatchResult.concatenate([load(tmp_path / "chunk"), *found[1:]])
+    together.save(tmp_path / "batch")
+    for own in (together, load(tmp_path / "batch")):
+        assert_same_results(own, whole)
+        for one, other in zip(own.models, whole.models, strict=True):
+            assert_same_results(one, other)
+        assert_same_fit(own[3], whole[3])
+        for one, other in zip(own.score_samples(problems), whole.score_samples(problems), strict=True):
+            assert same_bits(one, other)
+        for kind in ("problems", "components", "candidates"):
+            pd.testing.assert_frame_equal(own.to_frame(kind), whole.to_frame(kind), check_exact=True)
+
+
+def test_only_results_of_the_same_are_put_together():
+    rows = REALS[:, :2]
+    first = fit_many([rows], GaussianMixture(2, random_state=0))
+    others = {
+        "estimators": fit_many([rows], StudentTMixture(2, random_state=0)),
+        "models": fit_many([rows], GaussianMixture(2, random_state=0, tol=0.1)),
+        "numbers of columns": fit_many([rows[:, :1]], GaussianMixture(2, random_state=0)),
+        "precisions": fit_many([rows.astype(np.float32)], GaussianMixture(2, random_state=0)),
+        "kinds of fits": fit_many([rows], GaussianMixture(2, random_state=0, trim=0.1)),
+        "values of keep": fit_many([rows], GaussianMixture(2, random_state=0), keep="all"),
+        "names of columns": fit_many([pd.DataFrame(rows, columns=["a", "b"])], GaussianMixture(2, random_state=0)),
+    }
+    for what, other in others.items():
+        with pytest.raises(ValueError, match=rf"results\[1\] has other {what} than results\[0\]"):
+            BatchResult.concatenate([first, other])
+    codes = [fit_many([X], CategoricalMixture(2, random_state=0)) for X in (CODES, CODES + 1)]
+    with pytest.raises(ValueError, match="has other models"):
+        BatchResult.concatenate(codes)
+    with pytest.raises(TypeError, match=r"results\[1\] should be a BatchResult, got GaussianMixture"):
+        BatchResult.concatenate([first, first[0]])
+    with pytest.raises(ValueError, match="at least one"):
+        BatchResult.concatenate([])
+    other_seeds = fit_many([rows, rows], GaussianMixture(2, random_state=7, n_threads=1))
+    assert BatchResult.concatenate([first, other_seeds]).seeds.tolist() == [0, 7, 7]
+
+
+def test_groups_of_several_results_keep_their_names():
+    table = pd.DataFrame(REALS, columns=["a", "b", "c"]).assign(who=np.repeat(list("xyz"), 20))
+    model = GaussianMixture(2, random_state=0)
+    whole = fit_many_groups(table, model, by="who")
+    parts = [fit_many_groups(table[table["who"].isin(list(own))], model, by="who") for own in ("xz", "y")]
+    together = BatchResult.concatenate(parts)
+    assert together.names == ["x", "z", "y"]
+    assert_same_state(together["y"], whole["y"])
+    assert same_bits(together.predict_rows(table), whole.predict_rows(table))
+    with pytest.raises(ValueError, match="the group 'x' is in several results"):
+        BatchResult.concatenate([parts[0], parts[0]])
 
 
 def test_a_file_of_a_batch_with_wrong_attributes_of_rows_is_refused(tmp_path):

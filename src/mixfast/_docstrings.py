@@ -337,7 +337,8 @@ default='auto'
             'heldout' is minus the mean log density of a row under the fit to four fifths of the rows that it does not
             belong to; the fifths are drawn from the problem's seed. Each model is then fitted six times.
         keep : {'best', 'all'}, default='best'
-            'all' keeps the fits of all models, in `result.models`.
+            'all' keeps the fits of all models, in `result.models`, and of a single one its criterion as well, which
+            takes a pass more; what is kept as estimators, such as mixtures with noise, has none.
         allow_spurious : bool, default=False
             Whether a model may be chosen whose fit has a spurious component, `Status.SPURIOUS_COMPONENT`, as in
             `select`. By default it is only where there is no other, and then the one with the fewest parameters.

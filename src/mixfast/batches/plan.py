@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from mixfast.batches.bound_model import BoundModel
 from mixfast.batches.problems import labels_beyond, sums_of_weights
 from mixfast.engine import _random
+from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._parameters import unfitted_copy
 from mixfast.in_messages import in_short
 from mixfast.row_data import check_number_of_components
@@ -37,7 +38,8 @@ class BatchPlan:
     seeds : uint64 (n_problems,)
     alone : bool (n_problems,), problems that estimators fit one by one; `_batch.pyx` fits the others
     criterion : name of the criterion
-    criterion_in_fit : the same if the fits compute it; None for 'heldout' and where there is one model
+    criterion_in_fit : the same if the fits compute it; None for 'heldout' and where there is one model, unless all fits
+        are to be kept
     passed_over : flags of Status; fits with one of them are chosen only where there are no others
     n_effective : float64 (n_problems,), effective sample sizes for criteria; None: the sums of the weights
     folds : int64 (n_rows,), the fold of each row, from 0 to N_FOLDS - 1; None unless the criterion is 'heldout'
@@ -109,9 +111,12 @@ def make_plan(problems, template, points, criterion, keeps_all, allow_spurious, 
     holds_out = criterion == "heldout" and len(models) > 1
     alone = _need_estimators(problems, models)
     n_bytes = 8 * len(problems) * len(models) * max(model.layout.size for model in models)
-    criterion_in_fit = None if holds_out or len(models) == 1 else criterion
+    # of one model there is nothing to choose, and a pass less: who keeps all gets its criterion as well
+    is_asked_for = len(models) > 1 or (keeps_all and isinstance(template, LikelihoodMixture) and criterion != "heldout")
+    criterion_in_fit = criterion if is_asked_for and not holds_out else None
     if criterion_in_fit is not None:  # `_batch.pyx` counts every row, and criteria leave out rows without an entry
-        alone = alone | problems.with_empty_rows
+        # and it takes rows in the units of the fit
+        alone = alone | problems.with_empty_rows | any(model.has_units() for model in models)
     passed_over = Status.OK if allow_spurious else Status.SPURIOUS_COMPONENT
     n_effective = None if criterion_in_fit is None else _n_effective(problems, n_effective)
     folds = _folds(problems, seeds) if holds_out else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -89,7 +91,8 @@ class BatchResult:
         The place in `candidates` of the chosen model.
     criterion : str
     criteria : ndarray of shape (n_problems, n_candidates)
-        Its value for each model; NaN where that could not be fitted, and where there is only one.
+        Its value for each model; NaN where that could not be fitted, and where there is only one, unless
+        ``keep='all'``.
     seeds : uint64 ndarray of shape (n_problems,)
     n_samples : int64 ndarray of shape (n_problems,)
         Rows of positive weight.
@@ -441,6 +444,80 @@ class BatchResult:
         own["models"] = None if self.models is None else [model._some(chosen) for model in self.models]
         vars(some).update(own)
         return some
+
+    @staticmethod
+    def concatenate(results: Sequence[BatchResult]) -> BatchResult:
+        """One result of several, such as those of the chunks of a table or of several machines.
+
+        Parameters
+        ----------
+        results : list of BatchResult
+            Of the same models, columns, precision and row data; seeds, names and problems are their own. All or none
+            were called with ``keep='all'``.
+
+        Returns
+        -------
+        result : BatchResult
+            With the problems of all, one after the other.
+
+        Raises
+        ------
+        TypeError
+            For what is no BatchResult.
+        ValueError
+            For no result, results of other models, and where the rows of a group are in two of them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixfast import BatchResult, GaussianMixture, fit_many
+        >>> X = np.random.default_rng(0).normal(size=(300, 50, 1))
+        >>> chunks = [fit_many(X[first : first + 100], GaussianMixture(2, random_state=0)) for first in (0, 100, 200)]
+        >>> BatchResult.concatenate(chunks).means.shape
+        (300, 2, 1)
+        """
+        results = list(results)
+        if not results:
+            raise ValueError("results should be a list of at least one BatchResult")
+        for place, own in enumerate(results):
+            if not isinstance(own, BatchResult):
+                raise TypeError(f"results[{place}] should be a BatchResult, got {type(own).__name__}")
+            what = next(
+                (name for name, one, other in own._compared_with(results[0]) if not _are_equal(one, other)), None
+            )
+            if what is not None:
+                raise ValueError(
+                    f"results[{place}] has other {what} than results[0]: only fits of the same are one result"
+                )
+        found = copy.copy(results[0])
+        own = {name: frozen(_one_after_the_other(name, results), copy=False) for name in found._of_problems}
+        for name in ("names", "_groups"):
+            each = [vars(result)[name] for result in results]
+            own[name] = None if each[0] is None else list(itertools.chain(*each))
+        groups = own["_groups"]
+        if groups is not None and len(set(groups)) < len(groups):
+            twice = next(name for name, n in Counter(groups).items() if n > 1)
+            raise ValueError(f"the group {one_name(twice)} is in several results: fit all rows of a group at once")
+        if found.models is not None:
+            own["models"] = [
+                BatchResult.concatenate(each) for each in zip(*(own.models for own in results), strict=True)
+            ]
+        vars(found).update(own)
+        return found
+
+    def _compared_with(self, other):
+        """(what, of this result, of another), of all that results of one batch have in common."""
+        yield "estimators", type(self._estimators[0]), type(other._estimators[0])
+        yield "kinds of fits", type(self), type(other)
+        yield "numbers of columns", self._n_features, other._n_features
+        yield "precisions", self.dtype, other.dtype
+        yield "models", *(list(map(_what_is_fitted, own._estimators)) for own in (self, other))
+        yield "criteria", self.criterion, other.criterion
+        yield "row data", set(self.row_data), set(other.row_data)
+        yield "values of keep", self.models is None, other.models is None
+        yield "names of columns", self._column_names, other._column_names
+        yield "kinds of names", *((own.names is None, own._are_columns) for own in (self, other))
+        yield "columns of groups", self._grouping, other._grouping
 
     def _columns_of(self, i):
         """Names of the fitted columns of problem i, or None."""
@@ -1242,6 +1319,55 @@ def _names_of_section(section):
     # tolist() would turn dates of nanoseconds into integers
     columns = [list(own) if isinstance(own, list) or own.dtype.kind == "M" else own.tolist() for own in columns]
     return list(zip(*columns, strict=True)) if section["are_tuples"] else columns[0]
+
+
+#: What `candidates` may differ in that is no part of the model: each problem has its own seed.
+NO_PART_OF_THE_MODEL = ("random_state", "n_threads", "verbose", "verbose_interval", "warm_start")
+
+
+def _what_is_fitted(estimator):
+    """All that says what an estimator of a batch fits: parameters, and what was learned of all problems."""
+    params = estimator.get_params(deep=False)
+    return {
+        name: own for name, own in params.items() if name not in NO_PART_OF_THE_MODEL
+    } | estimator._kept_of_columns()
+
+
+def _are_equal(one, other):
+    """Whether two values of parameters are the same, whatever they are made of."""
+    one, other = (value.tolist() if isinstance(value, np.ndarray) else value for value in (one, other))
+    if isinstance(one, list | tuple) and isinstance(
+        other, list | tuple
+    ):  # files make lists of arrays, and arrays of lists
+        return len(one) == len(other) and all(map(_are_equal, one, other))
+    if type(one) is not type(other) and not (np.isscalar(one) and np.isscalar(other)):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_are_equal(value, other[name]) for name, value in one.items())
+    if hasattr(one, "get_params") and not isinstance(one, type):
+        return _are_equal(one.get_params(deep=False), other.get_params(deep=False))
+    return bool(one == other) or bool(one != one and other != other)
+
+
+def _one_after_the_other(name, results):
+    """An array over problems of several results together, padded with NaN to the largest; None where none has it."""
+    arrays = [vars(result)[name] for result in results]
+    if all(array is None for array in arrays):
+        return None
+    if name == "_of_rows":  # some have nothing
+        arrays = [
+            _nothing_of_rows(len(result)) if array is None else array
+            for result, array in zip(results, arrays, strict=True)
+        ]
+    largest = np.max([array.shape[1:] for array in arrays], axis=0).astype(int).tolist()
+    together = np.full((sum(map(len, arrays)), *largest), None if arrays[0].dtype == object else 0, arrays[0].dtype)
+    if together.dtype.kind == "f":
+        together[...] = np.nan
+    first = 0
+    for array in arrays:
+        together[(slice(first, first + len(array)), *map(slice, array.shape[1:]))] = array
+        first += len(array)
+    return together
 
 
 def _nothing_of_rows(n_problems):

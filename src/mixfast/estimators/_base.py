@@ -171,6 +171,11 @@ class BaseMixture(DensityEstimator):
         of components."""
         return self._finds_components
 
+    def _kept_of_columns(self):
+        """What a batch has learned of all its rows beside parameters, and a file of it says for `_take_up_columns`, by
+        name."""
+        return {}
+
     def _shapes_of_arrays(self, n_features):
         """Shapes of the arrays that a batch keeps of a fit, by name, where no problem of it could be fitted."""
         return {}

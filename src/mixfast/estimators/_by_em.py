@@ -169,10 +169,6 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         """Number of weights: those of the components, and that of noise if there is noise."""
         return self.n_components
 
-    def _kept_of_columns(self):
-        """What the file of a batch says of the columns for `_take_up_columns`, numbers by name."""
-        return {}
-
     def _take_up_columns(self, kept):
         """What `_proportions` has to know of columns, from a file of a batch."""
 
