@@ -284,3 +284,8 @@ def test_samples_of_zeros_and_ones_are_not_made_binary_again():
         np.testing.assert_array_equal(found.bootstrap_statistics, wanted.bootstrap_statistics)
         parts = ProductMixture([(Bernoulli(binarize=binarize),)])
         assert len(set(bootstrap_lrt(rows, parts, 1, **options).bootstrap_statistics)) > 1
+
+
+def test_weights_have_a_remedy_and_no_name_that_is_none_of_them():
+    with pytest.raises(TypeError, match=r"'sample_weight'.*It takes no weights: repeat the rows"):
+        bootstrap_lrt(TWO, GaussianMixture(), 1, sample_weight=np.ones(len(TWO)))

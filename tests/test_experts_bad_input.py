@@ -242,3 +242,32 @@ def test_one_response_for_all_rows(expert):
     for method in LEARN + KNOW:
         with pytest.raises(ValueError, match=r"y should (have a value for each row, got 1|be a list of 2 responses)"):
             getattr(model, method)(X, 1.0)
+
+
+@pytest.mark.parametrize(
+    "method", ["posterior", "labels", "score_samples", "component_log_density", "inference", "bic", "icl", "summary"]
+)
+def test_misspelt_row_data_is_an_error(method):
+    """It was ignored by half of the methods."""
+    model = MixtureOfExperts(expert="poisson").fit(X, np.arange(N))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'exposures'"):
+        getattr(model, method)(X, np.arange(N), exposures=np.ones(N))
+    with pytest.raises(TypeError, match=rf"{method}\(\).*needs '?y'?.* beside X"):
+        getattr(model, method)(X)
+
+
+def test_a_component_that_is_always_zero_is_no_trouble():
+    """Of a zero-inflated Poisson regression, whose held intercept makes its responses certain."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 1))
+    y = np.where(rng.random(300) < 0.3, 0, rng.poisson(np.exp(1.3 + 0.2 * x[:, 0])))
+    for hold in ({"intercept": [-30, np.nan]}, {"intercept": [-30, np.nan], "coef": [[0], [np.nan]]}):
+        model = MixtureOfExperts(2, expert="poisson", hold=hold, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit(x, y)
+        assert model.status_ == Status.CONVERGED
+        assert model.weights_[0] == pytest.approx(0.3, abs=0.08)
+    # where it is fitted, the intercept runs away, and this is said
+    with pytest.warns(ConvergenceWarning, match="a parameter was kept where it is finite"):
+        MixtureOfExperts(expert="poisson").fit(x, np.zeros(300))

@@ -520,3 +520,25 @@ def test_values_outside_the_knots_have_a_remedy():
     extended = MixtureOfExperts.from_formula("y ~ bs(x, df=4, extrapolation='extend')", TABLE, **OPTIONS)
     assert np.all(np.isfinite(extended.predict(beyond)))
     assert_array_equal(extended.coef_, model.coef_)
+
+
+def square(x):
+    return x**2
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "message"),
+    [
+        ("y ~ when", {}, r"Column 'when' holds datetime64.*make numbers of them"),
+        ("y ~ x:when", {}, r"Column 'when' holds datetime64.*make numbers of them"),
+        ("y ~ .", {}, r"'y ~ \.' cannot be read: '\.' stands for no columns here: name them"),
+        ("y ~ square(x)", {}, r"calls square, and functions of your own are not looked up: compute such a column"),
+        ("y ~ x", {"groups": TABLE.kind}, r"groups should be the name of a column of the table, got Series"),
+        ("events ~ x", {"exposure": TABLE.hours}, r"exposure should be the name of a column of the table, got Series"),
+        ("y ~ x", {"sample_weight": [1] * N}, r"sample_weight should be the name of a column of the table, got list"),
+    ],
+)
+def test_messages_of_formulas_have_a_remedy(formula, options, message):
+    table = TABLE.assign(when=pd.date_range("2020-01-01", periods=N))
+    with pytest.raises(ValueError, match=message):
+        MixtureOfExperts.from_formula(formula, table, **options)

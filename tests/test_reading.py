@@ -143,6 +143,14 @@ def test_every_estimator_has_a_summary(name):
         assert "BIC" not in text
 
 
+@every_estimator
+def test_a_summary_refuses_what_rows_do_not_have(name):
+    entry = ESTIMATORS[name]
+    model = entry.make().fit(entry.X)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'weights'"):
+        model.summary(entry.X, weights=np.ones(len(entry.X)))
+
+
 def test_a_summary_is_this_text():
     X = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [13.0]])
     model = GaussianMixture(2, random_state=0, canonical_order=True).fit(X)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixfast.in_messages import among, in_short, listed, one_name
-from mixfast.tables import Table, as_values
+from mixfast.tables import Table, as_values, check_no_dates
 
 INTERCEPT = "Intercept"
 
@@ -100,8 +100,10 @@ def _parsed(name, text):
         raise TypeError(f"{name}={in_short(text)} should be a string, {OF_FORMULAS[name]}")
     try:
         parsed = formulaic.Formula(text)
-    except formulaic.errors.FormulaSyntaxError as error:
+    except formulaic.errors.FormulaParsingError as error:
         reason = str(error).partition("\n")[0]  # what follows repeats the formula, in colours
+        if reason.startswith("The `.` operator"):
+            reason = "'.' stands for no columns here: name them, as in 'y ~ x + z'"
         raise ValueError(f"{name}={in_short(text)} cannot be read: {reason}") from None
     sides = () if isinstance(parsed, formulaic.SimpleFormula) else ("lhs", "rhs", "root")
     if any(isinstance(getattr(parsed, side, None), tuple) for side in sides):
@@ -146,9 +148,17 @@ def _matrix(build, data):
                 raise ValueError(
                     "offset(...) is a term of the right side of formula alone: leave it out of gate, fixed and products"
                 ) from None
+            if f"{name}(" in str(error):
+                raise ValueError(
+                    f"the formula calls {name}, and functions of your own are not looked up: compute such a column in "
+                    "the table, or take functions of NumPy and formulaic, such as log(x) and np.sqrt(x)"
+                ) from None
             raise ValueError(
                 f"the formula has {one_name(name)}, which is no column of the table: {among(name, data.columns)}"
             ) from None
+        except TypeError:
+            check_no_dates(data)  # which formulaic takes for numbers, whichever term they are in
+            raise
         except ValueError as error:
             if "null values" not in str(error):
                 raise
@@ -256,20 +266,19 @@ class Asked(NamedTuple):
     gate: str | None
     fixed: str | None
 
-    def learned_of(self, table, y=None, given=None):
-        """(`Formula`, X, what else `fit` takes by name, y first), of a table.
+    def learned_of(self, table, y, given, columns):
+        """(`Formula`, X, what else `fit` takes by name, y first), of a table, with the names of columns for some of
+        these.
 
-        y, and those of `given` that are no names of columns, are taken as they are. A y is the column that the left
-        side names; raises ValueError where that is several, or a function of columns.
+        What is given is taken as it is. A y is the column that the left side names; raises ValueError where that is
+        several, or a function of columns.
         """
-        given = {name: own for name, own in (given or {}).items() if own is not None}
-        columns = {name: own for name, own in given.items() if name in OF_COLUMNS and isinstance(own, str)}
         if y is not None:
             table = self._with_response(_as_pandas(table), y)
         learned, X, y, gate_X = learn_formula(self.formula, table, self.gate, self.fixed, columns)
         beside = {"y": y} | learned.row_data(table, columns) | ({} if gate_X is None else {"gate_X": gate_X})
         beside |= {} if (offset := learned.offsets(table, columns)) is None else {"offset": offset}
-        return learned, X, beside | {name: own for name, own in given.items() if name not in columns}
+        return learned, X, beside | given
 
     def _with_response(self, data, y):
         """The table with y in the column of the left side."""
@@ -356,12 +365,12 @@ class Formula:
             said["fixed"] = list(self.names[len(self.names) - self.n_shared :])
         return said | ({"gate": "gate_X"} if self.gate_names else {})
 
-    def learned_of(self, table, y=None, given=None):
-        """The same formulas and columns learned anew, of another table; see `Asked.learned_of`."""
+    def learned_of(self, table, y, given, columns):
+        """`Asked.learned_of` of the same formulas, and of the same columns where nothing else is said."""
         self._spec("response")  # raises for the text of a file that may do harm
         asked = Asked(self.texts["formula"], self.texts.get("gate"), self.texts.get("fixed"))
-        given = {name: own for name, own in (given or {}).items() if own is not None}
-        return asked.learned_of(table, y, dict(self.columns) | given)
+        kept = {name: own for name, own in self.columns.items() if name not in given}
+        return asked.learned_of(table, y, given, kept | columns)
 
     def _spec(self, side):
         """The ModelSpec of one side; the text of a formula from a file is checked by `check_harmless` first."""

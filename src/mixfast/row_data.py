@@ -123,6 +123,7 @@ def check_no_others(function, estimator, data):
             own = estimator.get_params(deep=False)
             close = nearest(name, [*estimator._row_data, *own], 1)
             hint = f" Did you mean {one_name(close[0])}?" if close else ""
+            hint = " It takes no weights: repeat the rows as often as they count" if name == "sample_weight" else hint
             raise TypeError(
                 f"{function}() got an unexpected keyword argument {name!r}: what rows of a {type(estimator).__name__} "
                 f"may have beside their values is {known}."

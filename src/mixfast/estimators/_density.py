@@ -282,6 +282,7 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         check_is_fitted(self)
         return frame_of(self)
 
+    @of_rows
     def summary(self, X: RowsLike, sample_weight: ArrayLike | None = None, **row_data: ArrayLike | None) -> Summary:
         """What R's `summary` says of a mixture: rows, log-likelihood, criteria, sizes, and how the fit ended.
 

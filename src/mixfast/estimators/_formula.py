@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import wraps
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, Self
+
+import numpy as np
 
 from mixfast._typing import Column
 from mixfast.design import NamesOfAll
 from mixfast.estimators._density import fitting
 from mixfast.estimators._responses import check_classes
-from mixfast.formula import OF_ANY_TYPE, Asked, Formula, of_columns
+from mixfast.formula import OF_ANY_TYPE, OF_COLUMNS, Asked, Formula, of_columns
 from mixfast.in_messages import in_short
 from mixfast.tables import names_of
 
@@ -51,11 +53,14 @@ def of_tables(method):
     """Decorates a method whose first argument is X: a model that was fitted by a formula finds in a table what else
     the method takes and was not given. Arrays, and tables of the terms, are what the formula would have made."""
     parameters = signature(method).parameters
+    needs_y = "y" in parameters and parameters["y"].default is Parameter.empty
     takes_all = any(own.kind is own.VAR_KEYWORD for own in parameters.values())
 
     @wraps(method)
     def with_formula(estimator, X, *args, **kwargs):
         if not estimator._has_responses_in(X):
+            if needs_y and not args and "y" not in kwargs:  # Python would name the class that has the method
+                raise TypeError(f"{type(estimator).__name__}.{method.__name__}() needs 'y', the responses, beside X")
             return method(estimator, X, *args, **kwargs)
         formula = estimator._fitted_formula
         kwargs |= zip(list(parameters)[2 : 2 + len(args)], args, strict=True)
@@ -94,7 +99,10 @@ def fitted_to_tables(fit):
                     f"{name}={in_short(getattr(estimator, name))} contradicts the formula of the model, which says "
                     f"{name}={value!r}: set that, or make a model of another formula by from_formula"
                 )
-        return estimator._fit_table(formula, X, y, row_data | {"sample_weight": sample_weight})
+        given = {name: own for name, own in (row_data | {"sample_weight": sample_weight}).items() if own is not None}
+        columns = {name: own for name, own in given.items() if name in OF_COLUMNS and isinstance(own, str)}
+        given = {name: own for name, own in given.items() if name not in columns}
+        return estimator._fit_table(formula, X, y, given, columns)
 
     return with_formula
 
@@ -196,13 +204,19 @@ class FittedByFormula:
         if "fit_intercept" in params:
             raise ValueError(f"fit_intercept={params['fit_intercept']!r} is said by the formula: leave it out")
         named = {"groups": groups, "exposure": exposure, "offset": offset, "sample_weight": sample_weight}
-        return cls(**params)._fit_table(asked, data, None, named)
+        columns = {name: column for name, column in named.items() if column is not None}
+        for name, column in columns.items():
+            if np.ndim(column):
+                raise ValueError(
+                    f"{name} should be the name of a column of the table, got {in_short(column)}: put it into the table"
+                )
+        return cls(**params)._fit_table(asked, data, None, {}, columns)
 
     @fitting
-    def _fit_table(self, formula, table, y, given):
-        """`fit` by a formula, which is learned of the table, or learned anew; y and what else is given, but for None
-        and names of columns, are not looked for in it."""
-        formula, X, data = formula.learned_of(table, y, given)
+    def _fit_table(self, formula, table, y, given, columns):
+        """`fit` by a formula, which is learned of the table, or learned anew; y and what else is given are not looked
+        for in it."""
+        formula, X, data = formula.learned_of(table, y, given, columns)
         vars(self).update(formula.says())
         if not (knows_all := "_names_of_all" in vars(self)):
             self._names_of_all = NamesOfAll(self._classes_by_formula(formula, data["y"]))

@@ -224,7 +224,7 @@ class RegressionStatistics:
         self._check_ready()
         y = self._gathered(y)
         clusters = None if clusters is None else _numbered(clusters, len(y))
-        X, sample_weight, kept = counted_rows(rows_with(X, {"y": y, **row_data}), sample_weight)
+        X, sample_weight, kept = counted_rows(self._with_responses(X, y, row_data, "inference"), sample_weight)
         X = self._read_rows(X, reset=False)
         resp = self._evaluate_read(X, resp=True).resp.astype(np.float64)
         rows, data = separated(X)

@@ -773,8 +773,15 @@ default='gaussian'
     def _gathered_data(self, data):
         return data | {"y": self._gathered(data["y"])} if "y" in data else data
 
-    def _with_responses(self, X, y, row_data):
-        """`RowData` of X, y and further row data."""
+    def _with_responses(self, X, y, row_data, method):
+        """`RowData` of X, y and further row data; raises TypeError for names that are none of these."""
+        wrong = [name for name in row_data if name not in self._row_data]
+        if wrong:
+            known = ", ".join(self._row_data)
+            raise TypeError(
+                f"{type(self).__name__}.{method}() got an unexpected keyword argument {wrong[0]!r}: what rows may have "
+                f"is {known}"
+            )
         return rows_with(X, {"y": self._gathered(y), **row_data})
 
     def _checked_y(self, y, n_samples, reset):
@@ -1113,7 +1120,7 @@ default='gaussian'
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-        return self._evaluate(self._with_responses(X, y, row_data), resp=True).resp
+        return self._evaluate(self._with_responses(X, y, row_data, "posterior"), resp=True).resp
 
     def labels(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Integers:
         """The most likely component of each row given its response.
@@ -1127,7 +1134,7 @@ default='gaussian'
         labels : ndarray of shape (n_samples,), int64
             Numbers of components, from 0.
         """
-        return self._evaluate(self._with_responses(X, y, row_data), labels=True).labels
+        return self._evaluate(self._with_responses(X, y, row_data, "labels"), labels=True).labels
 
     def score_samples(self, X: RowsLike, y: ArrayLike, **row_data: ArrayLike | None) -> Floats:
         """Compute log p(y | x) of each row, in nats.
@@ -1141,7 +1148,7 @@ default='gaussian'
         log_prob : ndarray of shape (n_samples,)
             Of groups their log density at the first row, and 0 at the others.
         """
-        return self._evaluate(self._with_responses(X, y, row_data), log_norm=True).log_norm
+        return self._evaluate(self._with_responses(X, y, row_data, "score_samples"), log_norm=True).log_norm
 
     log_prob = score_samples
 

@@ -602,10 +602,12 @@ cdef inline double coefficient(const params_t *own, const experts_t *all, const 
 cdef int find_least_information(const family_t *f, const totals_t *totals, Py_ssize_t j, double *least) noexcept nogil:
     """OUT least[1 + p]: the least information of the intercept and of each coefficient, per unit of weight. Returns
     MIXFAST_CAPPED_PARAMETER where the responses of a component are all but certain, see LEAST_CHANCE."""
-    cdef const experts_t *all = &context_of(f).experts
+    cdef const context_t *context = context_of(f)
+    cdef const experts_t *all = &context.experts
     cdef const response_t *response = &all.responses[j]
     cdef Py_ssize_t width = 1 + all.n_columns, k, e, i
     cdef int status = MIXFAST_OK
+    cdef bint is_held
     cdef double value
     cdef sums_t found
     memset(least, 0, width * sizeof(double))
@@ -616,7 +618,10 @@ cdef int find_least_information(const family_t *f, const totals_t *totals, Py_ss
             continue
         found = sums_at(f, totals.stats, k, j)
         for e in range(response.n_etas):
-            if information_at(found.information, width, e, 0, e, 0) < LEAST_CHANCE * totals.least_weight:
+            is_held = context.has_intercept and role_of(context, response, k, e, 0) == LEFT_OUT
+            # where an intercept is held nothing runs away: a component that is always 0 is meant so
+            value = information_at(found.information, width, e, 0, e, 0)
+            if not is_held and value < LEAST_CHANCE * totals.least_weight:
                 status = MIXFAST_CAPPED_PARAMETER
             for i in range(width):
                 value = LEAST_INFORMATION * information_at(found.information, width, e, i, e, i) / totals.counts[k]
