@@ -319,7 +319,10 @@ WRONG = {
     "no columns": ((X3[:, :, :0], GaussianMixture()), {}, "at least one column"),
     "two dimensions": ((X3[0], GaussianMixture()), {}, r"got shape \(30, 2\).*fit_many_columns"),
     "different columns": (([X3[0], X3[0, :, :1]], GaussianMixture()), {}, r"one number of columns, got 1, 2"),
-    "words": (([np.full((3, 2), "a")], GaussianMixture()), {}, r"problems\[0\].*holds strings.*number its categories"),
+    "words": (([np.full((3, 2), "a")], GaussianMixture()), {}, r"problems\[0\].*holds strings.* number categories"),
+    "words of a mixture of categories": (
+        ([np.full((3, 2), "a")], CategoricalMixture()), {}, "CategoricalMixture take these numbers for categories"
+    ),
     "complex": (([X3[0], X3[0] + 1j], GaussianMixture()), {}, r"problems\[1\] should be .* got complex128"),
     "four dimensions": (([X3], GaussianMixture()), {}, r"problems\[0\] should be .* \(4, 30, 2\)"),
     "offsets that fall": (((X3[0], [0, 20, 10, 30]), GaussianMixture()), {}, "never fall"),

@@ -21,6 +21,8 @@ from mixfast import (
     GaussianMixture,
     PoissonMixture,
     Status,
+    bootstrap_lrt,
+    fit_many,
     load,
     select,
     selection,
@@ -417,3 +419,25 @@ def test_infinity_is_never_best():
     found = select(X, CategoricalMixture(), criterion="heldout", n_components=[1], alpha=[0, 1.0], random_state=0)
     assert found.best_params_["alpha"] == 1.0
     assert [row["heldout"] == np.inf for row in found.table] == [True, False]
+
+
+class OfFewParameters(GaussianMixture):
+    """A subclass as users write them, which has made up its mind about the others."""
+
+    def __init__(self, n_components=1, random_state=None):
+        super().__init__(n_components, tol=1e-4, reg_covar=1e-5, init_params="kmeans", random_state=random_state)
+
+
+def test_constructors_may_lack_parameters_that_comparisons_set():
+    X = np.random.default_rng(0).normal(size=(60, 2)) + 4 * (np.arange(60) % 2)[:, np.newaxis]
+    whole = GaussianMixture(tol=1e-4, reg_covar=1e-5, init_params="kmeans", random_state=0)
+    few = OfFewParameters(random_state=0)
+    for criterion in ("bic", "heldout"):
+        options = {"n_components": [1, 2], "criterion": criterion}
+        one, other = (fit_many([X], own, keep="all", **options) for own in (few, whole))
+        np.testing.assert_array_equal(one.criteria, other.criteria)
+        assert type(one[0]) is OfFewParameters
+        chosen = select(X, few, **options)
+        assert chosen.best_params_ == {"n_components": 2}
+        assert chosen.best_.tol == 1e-4
+    assert bootstrap_lrt(X, few, 1, n_bootstrap=3, random_state=0).p_value < 1

@@ -21,8 +21,8 @@ from mixfast.in_messages import among, one_name
 
 #: Advice in messages about columns of strings.
 NUMBER_THEM = (
-    "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together, and take "
-    "ProductMixture or CategoricalMixture, which have a place for them"
+    "number categories first, as sklearn.preprocessing.OrdinalEncoder does, fitted to all rows together: "
+    "ProductMixture and CategoricalMixture take these numbers for categories"
 )
 
 #: Types of dates and durations, which NumPy would silently convert to numbers.
@@ -486,7 +486,7 @@ def as_columns(X, name, reads=None):
     X = scipy.sparse.csr_matrix(X) if scipy.sparse.issparse(X) else objects_as_reals(np.asarray(X))
     if X.ndim in (1, 2) and X.dtype.kind in "OUS":
         try:
-            check_numbers(X, "the mixture")
+            check_numbers(X, "a batch", f"leave it out, or {NUMBER_THEM}")
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if X.ndim == 1:
@@ -548,9 +548,16 @@ def columns_of(data):
 # ---- what is wrong with rows that were refused ----
 
 
-def check_numbers(X, what):
+#: What may be done about a column of strings in the rows of a single fit.
+TAKE_ANOTHER = (
+    "leave it out, number its categories, or take ProductMixture or CategoricalMixture, which have a place for "
+    "categories"
+)
+
+
+def check_numbers(X, what, advice=TAKE_ANOTHER):
     """Explain why X was refused: raises ValueError with the first column of strings or dates; returns None where all
-    columns are numbers. `what` is the name of the estimator."""
+    columns are numbers. `what` is who wants these, the name of the estimator perhaps."""
     for name, values in _columns_that_are_no_numbers(X):
         text = next((value for value in values if isinstance(value, str)), None)
         if text is None:
@@ -560,8 +567,7 @@ def check_numbers(X, what):
             + (
                 "count the words of texts first, as sklearn.feature_extraction.text.CountVectorizer does"
                 if len(text.split()) > 3 or (not is_table(X) and np.ndim(X) == 1)
-                else "leave it out, number its categories, or take ProductMixture or CategoricalMixture, which have a "
-                "place for categories"
+                else advice
             )
         )
 

@@ -216,8 +216,10 @@ class MixtureByEM(HoldsParameters, FromStatistics, FromPartitions, FromStreams, 
         return family.rounded(params, dtype)._asdict()
 
     def _has_default(self, name):
-        """Whether a parameter is what the class has for it."""
-        return getattr(self, name) == inspect.signature(type(self)).parameters[name].default
+        """Whether a parameter is what the class has for it, and may be set to something else: a subclass whose
+        constructor lacks it has made up its mind."""
+        known = inspect.signature(type(self)).parameters.get(name)
+        return known is not None and getattr(self, name) == known.default
 
     def _without_default_regularization(self):
         """Parameters to set for fits that a criterion compares: regularization that is only a default is switched
