@@ -1243,6 +1243,23 @@ def test_sparse_rows_of_blocks(small_blocks, source):
     np.testing.assert_array_equal(blocks(source).map(model.predict), model.predict(COUNTS))
 
 
+def test_sparse_rows_that_change_are_seen(small_blocks):
+    wide = scipy.sparse.random_array((200, 10**7), density=1e-7, format="csr", rng=np.random.default_rng(0))
+    changed = wide.copy()
+    changed.data[0] += 1
+    first = int(np.flatnonzero(np.diff(wide.indptr))[0])
+    wide, changed = wide[first:], changed[first:]
+    for other, seen in ((wide.copy(), False), (changed, True)):
+        source = blocks(rows_of_passes(wide, other)).for_passes(1)
+        one_pass = partial(source.map_reduce, lambda block, _: block.X.shape[0], None, sum)
+        assert one_pass() == wide.shape[0]
+        if seen:
+            with pytest.raises(RuntimeError, match="other rows than the first, after row 0"):
+                one_pass()
+        else:
+            assert one_pass() == wide.shape[0]
+
+
 def test_columns_of_sparse_rows_have_numbers(small_blocks):
     rows = np.c_[COUNTS.toarray(), np.arange(500) % 3, np.arange(1, 501)]
     estimator = PoissonMixture(2, random_state=0, max_iter=5, tol=0)

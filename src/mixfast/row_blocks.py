@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import inspect
 import itertools
 import os
@@ -48,8 +49,8 @@ class Blocks:
     """
 
     _n_threads: int | None = None
-    #: What the blocks of the first of several passes were like; None where a pass is not compared with others.
-    _first_pass: list[str] | None = None
+    #: Digests of the blocks of the first of several passes; None where a pass is not compared with others.
+    _first_pass: list[bytes] | None = None
 
     def __init__(self, batches, columns, weight, dtype, row_data, source):
         self._batches, self.columns, self.weight, self.row_data = batches, columns, weight, row_data
@@ -233,14 +234,14 @@ def _dense_at(X, places):
 
 
 def _told_of(block):
-    """How many rows a block has, and the first and the last, with what they have beside: as text. Where the rows of a
-    pass are others than before, so are these, but for a few changes. Takes 20 us of 16 columns of an array, 0.2 ms of a
-    table of pandas or pyarrow."""
+    """A digest of how many rows a block has, and of the first and the last with what they have beside. Where the rows
+    of a pass are others than before, so are these, but for a few changes. Takes 20 us of 16 columns of an array, 0.2 ms
+    of a table of pandas or pyarrow."""
     n_rows, told = _num_samples(block.X), []
     for values in (block.X, block.sample_weight, *block.row_data.values()):
         if values is not None:
             told += [_row_of(values, 0), _row_of(values, n_rows - 1)]
-    return f"{n_rows} {told}"
+    return hashlib.blake2b(f"{n_rows} {told}".encode(), digest_size=16).digest()
 
 
 def _row_of(values, place):
@@ -249,7 +250,10 @@ def _row_of(values, place):
 
         return narwhals.from_native(values).row(place)
     own = values[place : place + 1]
-    return (own.toarray() if scipy.sparse.issparse(own) else own).tolist()
+    if scipy.sparse.issparse(own):  # of any number of columns
+        own.sum_duplicates()
+        return own.indices.tolist(), own.data.tolist()
+    return own.tolist()
 
 
 def _partition(number, X, beside):
