@@ -609,3 +609,47 @@ def test_a_thousand_columns():
     found = MixtureMap.from_estimator(model, n_samples=4000)
     draws = model._components().draw(4000, 1).overlaps()
     agree(draws.values, draws.errors, found.overlap)
+
+
+# ---- rows of several exposures, and with missing entries ----
+
+
+def test_components_of_counts_overlap_as_exposures_say():
+    """At one exposure as components of the rates times it; at several as the mean of these."""
+    rates, weights, n = np.array([[2.0, 9.0], [4.0, 7.0], [7.0, 3.0]]), [0.5, 0.2, 0.3], 50_000
+    model = PoissonMixture.from_parameters(weights=weights, rates=rates, is_exposed=True)
+    alone = {}
+    for own in (0.5, 4.0):
+        at_one = PoissonMixture.from_parameters(weights=weights, rates=rates * own)
+        wanted = alone[own] = MixtureMap.from_estimator(at_one, n_samples=n)
+        found = MixtureMap.from_estimator(model, n_samples=n, random_state=1, exposure=own)
+        for name in ("overlap", "confusion"):
+            error = np.hypot(getattr(found, f"{name}_error"), getattr(wanted, f"{name}_error"))
+            agree(getattr(found, name), error, getattr(wanted, name))
+        agree(found.distance, found.distance_error, wanted.distance)
+        assert found.entropy == pytest.approx(
+            wanted.entropy, abs=5 * np.hypot(found.entropy_error, wanted.entropy_error)
+        )
+    exposure = np.tile([0.5, 4.0], 30)
+    X = model.sample(60, random_state=0, exposure=exposure)[0]
+    found = MixtureMap.from_estimator(model, X, n_samples=n, random_state=2, exposure=exposure)
+    mean = (alone[0.5].overlap + alone[4.0].overlap) / 2
+    agree(found.overlap, 2 * found.overlap_error, mean)
+    assert np.abs(alone[0.5].overlap - alone[4.0].overlap).max() > 0.1
+    with pytest.warns(UserWarning, match="fitted with exposures"):
+        MixtureMap.from_estimator(model)
+    with pytest.raises(ValueError, match="exposure should be finite and above zero, in row 1 it is -1"):
+        MixtureMap.from_estimator(model, exposure=[1, -1])
+
+
+@pytest.mark.parametrize("kind", ["nodes", "rows"])
+def test_rows_with_missing_entries_lie_where_they_are_filled_in(kind):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)) + 3 * (np.arange(200) % 2)[:, np.newaxis]
+    holes = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    model = GaussianMixture(3, random_state=0).fit(holes)
+    found, filled = (
+        MixtureMap.from_estimator(model, own, layout="discriminant") for own in (holes, model.impute(holes))
+    )
+    np.testing.assert_allclose(found.row_positions, filled.row_positions)
+    found.plot(kind=kind).figure.canvas.draw()

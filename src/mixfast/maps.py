@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
+from sklearn.utils.validation import _num_samples
 
 from mixfast.canvas import some_rows
 from mixfast.in_messages import in_short
@@ -23,6 +24,7 @@ from mixfast.merging import MergeTree as MergeTree
 from mixfast.merging import merge_tree as merge_tree
 from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import Components, Draws, Estimates, check_is_fitted_mixture, check_option, components_of
+from mixfast.row_data import OF_COMPONENTS
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -153,7 +155,9 @@ class MixtureMap(ReadOnlyFields):
             those in `fit`.
         **row_data
             What the rows have beside their values, as in the model's `fit`: `exposure`, or `y` of mixtures of experts,
-            without which their rows are not drawn.
+            without which their rows are not drawn. Components of counts overlap less the larger exposures are: overlaps
+            and distances are those of rows of these exposures, each as likely as any other, and found by draws;
+            without X there may be any number of exposures. None is 1.
 
         Returns
         -------
@@ -199,13 +203,14 @@ class MixtureMap(ReadOnlyFields):
             X, row_data = model._rows_and_data(X, **row_data)
             components, draws = None, model._draws(X, n_samples, random_state, **row_data)
         else:
-            components = components_of(model, total)
-            draws = components.draw(n_samples, random_state, getattr(model, "n_threads", None))
+            components, of_rows = components_of(model, total), _given_of_rows(model, X, row_data)
+            draws = components.draw(n_samples, random_state, getattr(model, "n_threads", None), of_rows)
         K = len(draws.weights)
         names = [str(k) for k in range(K)] if names is None else [str(name) for name in names]
         if len(names) != K:
             raise ValueError(f"names has {len(names)} names for {K} components")
-        overlap, distance = overlaps_and_distances(components, draws)
+        in_closed_form = components if is_of_rows or not of_rows else None  # closed forms are at an exposure of 1
+        overlap, distance = overlaps_and_distances(in_closed_form, draws)
         confusion = draws.confusion(None if np.any(overlap.errors) else overlap.values)
         distance, similarity = MEASURES[measure](draws, overlap.values, distance)
         np.fill_diagonal(similarity, 0.0)
@@ -213,9 +218,9 @@ class MixtureMap(ReadOnlyFields):
         if X is not None and (not is_of_rows or "y" in row_data):
             resp = model._shares_of_rows(X, **row_data)[:, :K]
             entropy = Estimates(float(entr(resp).sum(axis=1).mean()), 0.0)
-            of_rows = rows_on_map(resp, positions, directions, X)
+            shown_rows = rows_on_map(resp, positions, directions, X, lambda rows: _filled(model, rows))
         else:
-            entropy, of_rows = draws.entropy(), {}
+            entropy, shown_rows = draws.entropy(), {}
         return cls(
             weights=draws.weights,
             names=names,
@@ -234,7 +239,7 @@ class MixtureMap(ReadOnlyFields):
             entropy=float(entropy.values),
             entropy_error=float(entropy.errors),
             total=None if components is None else components.row_data.get("totals"),
-            **of_rows,
+            **shown_rows,
         )
 
     def __repr__(self) -> str:
@@ -323,7 +328,7 @@ class MixtureMap(ReadOnlyFields):
             by lines as wide as they are similar. 'heatmap': the matrix of overlaps. 'rows': rows under the nodes, the
             darker the less sure their component is; the map needs X for it. With `layout='scaling'` a row lies at the
             mean of the components' positions by its responsibilities, moved a little by chance so that rows do not hide
-            one another; with 'discriminant' where its values put it.
+            one another; with 'discriminant' where its values put it, missing ones being the means given the others.
 
         Returns
         -------
@@ -487,8 +492,27 @@ def _upright(positions: NDArray) -> NDArray:
     return positions * np.where(largest < 0, -1.0, 1.0) + 0.0  # not -0
 
 
-def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: ArrayLike) -> dict[str, NDArray]:
-    """Positions, labels and uncertainties of rows, or of some of them, always the same."""
+def _given_of_rows(model, X, row_data):
+    """What densities of rows depend on beside their values, checked, by name; a warning where the fit was given it, and
+    neither rows, which predictions warn of, nor it are given here."""
+    names = [name for name in getattr(model, "_row_data", {}) if name not in OF_COMPONENTS]
+    given = {name: row_data[name] for name in names if row_data.get(name) is not None}
+    if not names or (X is not None and not given):
+        return {}
+    n_rows = len(np.ravel(next(iter(given.values()), 1))) if X is None else _num_samples(X)
+    return model._check_row_data(given, np.empty((n_rows, 0)), reset=False)
+
+
+def _filled(model, rows):
+    """Rows of numbers, those that lack entries with the means of what is missing given what is there."""
+    rows = np.asarray(rows, dtype=np.float64)
+    return model.impute(rows) if np.any(np.isnan(rows)) else rows
+
+
+def rows_on_map(
+    resp: NDArray, positions: NDArray, directions: tuple | None, X: ArrayLike, filled: Callable[[ArrayLike], NDArray]
+) -> dict[str, NDArray]:
+    """Positions, labels and uncertainties of rows, or of some of them, always the same; `filled` completes rows."""
     rng = np.random.default_rng(0)
     shown = some_rows(len(resp), MAX_ROWS)
     resp = resp[shown]
@@ -498,7 +522,7 @@ def rows_on_map(resp: NDArray, positions: NDArray, directions: tuple | None, X: 
     else:
         centre, along = directions
         row_positions = np.zeros((len(resp), 2))
-        row_positions[:, : along.shape[1]] = (np.asarray(X, dtype=np.float64)[shown] - centre) @ along
+        row_positions[:, : along.shape[1]] = (filled(np.asarray(X, dtype=np.float64)[shown]) - centre) @ along
     return {
         "row_positions": row_positions,
         "row_labels": np.argmax(resp, axis=1).astype(np.int64),

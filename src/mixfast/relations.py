@@ -22,6 +22,7 @@ from mixfast.engine._pass import Pass
 from mixfast.engine._predictions import evaluate_components
 from mixfast.engine._rows import Rows
 from mixfast.in_messages import in_short, no_mixture
+from mixfast.row_data import rows_with
 
 #: Closed forms are computed for so many pairs at once as have this number of parameters.
 BLOCK = 2**20
@@ -140,20 +141,26 @@ class Components(NamedTuple):
         with np.errstate(divide="ignore"):
             return self.log_densities(X) + np.log(self.weights)
 
-    def _sample(self, labels, rng):
+    def _sample(self, labels, rng, **of_rows):
         row_data = {name: np.full(len(labels), value) for name, value in self.row_data.items()}
-        return self.family.sample(self.params, labels, rng, **row_data)
+        return self.family.sample(self.params, labels, rng, **row_data, **of_rows)
 
     def rows(self, n_samples, random_state):
         """Rows drawn from the mixture."""
         rng = check_random_state(random_state)
         return self._sample(np.repeat(np.arange(self.n_components), rng.multinomial(n_samples, self.weights)), rng)
 
-    def draw(self, n_samples, random_state, n_threads=None):
-        """`Draws` of n_samples rows, or of one from each component if that is more."""
+    def draw(self, n_samples, random_state, n_threads=None, of_rows=None):
+        """`Draws` of n_samples rows, or of one from each component if that is more. `of_rows` is what some rows have
+        beside their values, such as exposures, by name: a draw has that of one of them, whichever component it is of,
+        and densities are those given it."""
         rng = check_random_state(random_state)
         labels = np.sort(np.arange(max(n_samples, self.n_components)) % self.n_components)
-        log_densities = self.log_densities(self._sample(labels, rng), n_threads)
+        if of_rows:
+            place = rng.randint(len(next(iter(of_rows.values()))), size=len(labels))
+            of_rows = {name: values[place] for name, values in of_rows.items()}
+        drawn = self._sample(labels, rng, **(of_rows or {}))
+        log_densities = self.log_densities(rows_with(drawn, of_rows or {}), n_threads)
         lost = np.flatnonzero(np.all(np.isneginf(log_densities), axis=1))  # squares of distances overflow
         log_densities[lost, labels[lost]] = 0.0
         return Draws(log_densities, self.weights)
