@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixfast.as_html import html_table
 from mixfast.canvas import colour_of
-from mixfast.relations import Components, check_is_fitted_mixture, check_option, shares_beside_noise
+from mixfast.relations import Components, check_is_fitted_mixture, check_option
 from mixfast.row_data import counted_and_separated
 from mixfast.status import Status
 from mixfast.whole import check_whole
@@ -34,10 +34,16 @@ SAID = {
 }
 
 
+def weights_of(model: Any, components: Components) -> NDArray[np.float64]:
+    """Those of the components as `weights_` has them. They leave something to noise, and to the components that a
+    posterior has for new rows."""
+    return np.asarray(model.weights_, dtype=np.float64)[: components.n_components]
+
+
 def frame_of(model: Any) -> _pandas.DataFrame:
     """What `to_frame` of a fitted model returns."""
     components = model._components(**model._any_rows)
-    components = components._replace(weights=shares_beside_noise(model, components))
+    components = components._replace(weights=weights_of(model, components))
     return described_frame(components, model, component=np.arange(components.n_components))
 
 
@@ -98,7 +104,7 @@ MOST_ROWS, MOST_COLUMNS = 20, 8
 def html_of(model: Any) -> str:
     """The fitted components as a table: a row for each, and what it is like in the first columns."""
     components = model._components(**model._any_rows)
-    weights = shares_beside_noise(model, components)
+    weights = weights_of(model, components)
     names, categories = model._labels_of_columns(), model._labels_of_categories()
     cells: list[Any] = []
     shown = range(min(components.n_components, MOST_ROWS))

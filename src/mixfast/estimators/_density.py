@@ -268,8 +268,8 @@ class DensityEstimator(PublishedArrays, Storable, DensityMixin, CheckedParameter
         Returns
         -------
         frame : pandas.DataFrame
-            Columns are `component`, its `weight` (their sum is 1, or 1 less the weight of uniform noise), `column`, the
-            name; for categorical columns
+            Columns are `component`, its `weight` as in `weights_` (their sum is 1, less the weight of uniform noise, or
+            of the components that a Dirichlet process has for new rows), `column`, the name; for categorical columns
             `category`, one row for each; then what the component is like in the column, by family: `mean` and `sd`,
             `location`, `scale` and `degrees_of_freedom`, `probability`, `rate`, `shape`, ... Of posteriors these are
             expected parameters.

@@ -61,6 +61,11 @@ class PosteriorMixture(BaseMixture):
         the expectation of logarithms, whose exponential does not: to 0.65 after a fit to six rows, to 0.36 with one
         component, 100 rows and 20 columns.
 
+        After `algorithm='sampler'` of a `DirichletProcessMixture` it is the mean over the components of at most 100 of
+        the draws, evenly spaced, however many `n_draws` are. More draws, which are farther apart then, do not take away
+        the error of that: its log had a deviation of 0.04 nats from seed to seed between two clusters of seven rows in
+        all, by 100 draws as by 2,000. The mean of the densities of fits with several seeds is nearer.
+
         Parameters
         ----------
         <X, row_data>

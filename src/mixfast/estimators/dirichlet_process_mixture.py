@@ -225,7 +225,7 @@ class DirichletProcessMixture(
         Shares of the splits and merges that were accepted.
     shares_, averaged_
         How likely a new row is of each cluster of `labels_`, and of a new one; the components of at most 100 draws,
-        over which `score_samples` is averaged.
+        evenly spaced, over which `score_samples` is averaged however many draws there are.
     <n_features_in_, feature_names_in_>
     categories_ : list of ndarray
         Of categorical columns: the categories of each, in the order of its probabilities.
