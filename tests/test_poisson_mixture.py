@@ -558,7 +558,7 @@ def test_exposures_of_problems_have_the_forms_of_weights(tmp_path):
     assert not fit_many([X], PoissonMixture(2, random_state=0))[0].is_exposed_
     with pytest.warns(UserWarning, match="fitted with exposures"):
         wanted.predict([X[:150], X[150:]])
-    with pytest.raises(ValueError, match=r"as many values as each problem has rows, but exposure\[1\] does not"):
+    with pytest.raises(ValueError, match=r"as many values as each problem has rows: exposure\[1\] has 299"):
         fit_many([X, X], PoissonMixture(2), exposure=[exposure, exposure[1:]])
     with pytest.raises(ValueError, match="exposure has 299 values for 300 rows"):
         fit_many((X, [0, 150, 300]), PoissonMixture(2), exposure=exposure[1:])
