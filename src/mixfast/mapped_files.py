@@ -25,7 +25,7 @@ PROBES = 64
 ALIGNMENT = 4096
 
 
-class Passes:
+class ReadingHistory:
     """How a file was read in the passes so far, and how it is read in the next if it is not in memory: so that the
     system keeps it for the pass after that, or past the system's cache, if that was in vain. A file that is larger than
     memory would be copied to the cache in each pass and be gone when the next begins.
@@ -48,7 +48,7 @@ class Passes:
         return False
 
 
-def of_memory_map(rows: Any, passes: Passes) -> Iterator[np.ndarray]:
+def of_memory_map(rows: Any, history: ReadingHistory) -> Iterator[np.ndarray]:
     """Batches of an array that is a mapped file, as it lies there. Whoever takes them reads each before it is given
     away: else the first to ask for a page is a thread that computes, and the disk waits while it does not."""
     with ExitStack() as opened:
@@ -60,7 +60,7 @@ def of_memory_map(rows: Any, passes: Passes) -> Iterator[np.ndarray]:
         file.seek(rows.offset)
         if _is_in_memory(file, rows.nbytes):
             yield from batches_of(rows)
-        elif passes.next_is_past_the_cache():
+        elif history.next_is_past_the_cache():
             yield from _past_the_cache(rows)
         else:
             for batch in batches_of(rows):
@@ -149,7 +149,7 @@ class NpyFiles:
 
     def __init__(self, paths, keeps=False):
         self.paths, self._keeps = paths, keeps
-        self._kept, self._passes = {}, {}
+        self._kept, self._histories = {}, {}
 
     def kept(self):
         """The same files, mapped as long as the result lives."""
@@ -159,7 +159,7 @@ class NpyFiles:
         for path in self.paths:
             rows = self._mapped(path)
             if is_file_as_it_lies(rows):
-                yield from of_memory_map(rows, self._passes.setdefault(path, Passes()))
+                yield from of_memory_map(rows, self._histories.setdefault(path, ReadingHistory()))
             else:
                 yield from batches_of(rows)
 
