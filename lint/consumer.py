@@ -143,6 +143,8 @@ def batches(problems: list[npt.NDArray[np.float64]], table: Any) -> None:
     result = fit_many_groups(table, PoissonMixture(2), by="sensor", columns=["a", "b"], exposure="hours")
     labels: list[Integers] = result.predict(problems)
     numbers: Integers = result.n_components
+    whole: BatchResult = BatchResult.concatenate([result, result])
+    order: Integers = whole.align(problems=problems)
     drawn: BatchMap = BatchMap.from_result(result)
     frame = result.to_frame("components")
     display: BatchDisplay = BatchDisplay.from_result(result)

@@ -31,7 +31,7 @@ from mixfast.families.family import Encoded, is_sparse
 from mixfast.families.rounding import rounded_finite
 from mixfast.in_messages import in_short, one_name
 from mixfast.relations import Components
-from mixfast.row_data import OF_COMPONENTS, TAKEN, of_family, rows_of, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, TAKEN, known_data, of_family, rows_of, rows_with, separated
 from mixfast.status import Status
 from mixfast.tables import canonical, feature_names
 from mixfast.units import DataUnits
@@ -267,8 +267,8 @@ class BaseMixture(DensityEstimator):
         return self.fit(X, y, sample_weight=sample_weight, **row_data).predict(X, **row_data)
 
     def _as_passed(self, data):
-        """Row data that `_check_row_data` has checked, in the form that users pass it in."""
-        return data
+        """Row data that `_check_row_data` has checked, in the form that users pass it in, without what it added."""
+        return known_data(self, data)
 
     # ---- the units that rows are fitted in ----
 
