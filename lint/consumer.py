@@ -150,4 +150,4 @@ def batches(problems: list[npt.NDArray[np.float64]], table: Any) -> None:
     display: BatchDisplay = BatchDisplay.from_result(result)
     mixfast.show_config()
     directory: str = mixfast.get_include()
-    print(labels, numbers, drawn, frame, display, directory)
+    print(labels, numbers, order, drawn, frame, display, directory)
