@@ -409,10 +409,17 @@ def says_something(X):
 
 @law(lambda case: has_criteria(case) and not case.has("groups"))
 def test_criteria_are_of_the_scores(case):
+    """Of the rows that count, and of trimmed models of those whose density is highest."""
     weights = np.asarray(case.rows.data.get("sample_weight", np.ones(len(case.rows))))
-    rows = with_weights(case.shown, weights)
-    total = np.sum(weights * case.shown.to(case.model.score_samples).astype(float))
-    n_parameters, weights = case.model.n_parameters, np.where(says_something(case.rows.X), weights, 0)
+    rows, scores = with_weights(case.shown, weights), case.shown.to(case.model.score_samples).astype(float)
+    kept = weights.copy()
+    if case.has("trim"):
+        left = case.model.trim * weights.sum()
+        for i in np.argsort(scores, kind="stable"):
+            part = min(left, kept[i])
+            kept[i], left = kept[i] - part, left - part
+    total = np.sum((kept * scores)[kept > 0])
+    n_parameters, weights = case.model.n_parameters, np.where(says_something(case.rows.X), kept, 0)
     rtol = 1e-4 if case.is_single else 1e-9
     assert rows.to(case.model.aic) == pytest.approx(2 * n_parameters - 2 * total, rel=rtol, abs=1e-6)
     bic = n_parameters * np.log(weights.sum()) - 2 * total
