@@ -198,7 +198,9 @@ class BaseMixture(DensityEstimator):
 
     def _learn_row_data(self, names):
         """Record which row data the fit had; what was said of components is not kept in files."""
-        self._fitted_with = tuple(name for name in OF_COMPONENTS if name in names)
+        of_components = tuple(name for name in OF_COMPONENTS if name in names)
+        if of_components:  # a file gives back all that other models have
+            self._fitted_with = of_components
         known = {name: own for name, (own, _) in TAKEN.items() if name in self._row_data}
         self._publish_together(**{own: name in names for name, own in known.items()})
 
