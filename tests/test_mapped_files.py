@@ -93,6 +93,12 @@ def fail(*_, **__):
     raise OSError(22, "Invalid argument")
 
 
+def past_the_cache(rows):
+    """All batches of the rows of a map."""
+    with open(rows.filename, "rb", buffering=0) as file:
+        return [*mapped_files._past_the_cache(file, rows)]
+
+
 @pytest.mark.parametrize("name", [None, "open", "preadv"])
 def test_rows_past_the_cache_are_the_rows_of_the_file(monkeypatch, tmp_path, name):
     """Where the system or the disk refuses to read so, too."""
@@ -103,7 +109,7 @@ def test_rows_past_the_cache_are_the_rows_of_the_file(monkeypatch, tmp_path, nam
     rows = np.memmap(path, np.float32, "r", HEADER, X.shape)
     if name is not None:
         monkeypatch.setattr(os, name, fail, raising=False)
-    batches = [*mapped_files._past_the_cache(rows)]
+    batches = past_the_cache(rows)
     assert np.array_equal(np.concatenate(batches), X)
     assert not any(batch.flags.writeable for batch in batches)
     assert all(len(batch) == 100 for batch in batches[:-1])
@@ -119,29 +125,67 @@ def test_the_disk_writes_into_memory_of_the_batches(monkeypatch, tmp_path):
     except (AttributeError, OSError):
         pytest.skip("the system or the file system has no O_DIRECT")
     rows = np.load(path, mmap_mode="r")
-    batches = [*mapped_files._past_the_cache(rows)]
+    batches = past_the_cache(rows)
     assert not any(np.shares_memory(batch, rows) for batch in batches)
     assert np.array_equal(np.concatenate(batches), X)
     os.truncate(path, rows.offset + 550 * 40)
-    batches = mapped_files._past_the_cache(rows)
-    assert np.array_equal(np.concatenate([next(batches) for _ in range(5)]), X[:500])
-    with pytest.raises(ValueError, match=r"rows\.npy ends before its rows do"):
-        next(batches)
+    with open(path, "rb", buffering=0) as file:
+        batches = mapped_files._past_the_cache(file, rows)
+        assert np.array_equal(np.concatenate([next(batches) for _ in range(5)]), X[:500])
+        with pytest.raises(ValueError, match=r"rows\.npy ends before its rows do"):
+            next(batches)
 
 
 def test_a_file_that_does_not_stay_in_memory_is_read_past_the_cache(monkeypatch, tmp_path):
     """In the pass after one in vain, and in twice as many after each further one."""
     np.save(tmp_path / "rows.npy", ROWS)
     read, past, real = cold(monkeypatch), [], mapped_files._past_the_cache
-    monkeypatch.setattr(mapped_files, "_past_the_cache", lambda rows: past.append(len(read)) or real(rows))
-    for source in (tmp_path / "rows.npy", np.load(tmp_path / "rows.npy", mmap_mode="r")):
-        rows = blocks(source).for_passes(None)
-        for _ in range(15):
-            before = len(read), len(past)
-            assert np.array_equal(rows.map(np.copy), ROWS)
-            assert (len(read) > before[0]) != (len(past) > before[1])  # either, never both
-        assert len(past) == 1 + 3 + 7
-        past.clear()
+    monkeypatch.setattr(os, "O_DIRECT", 0, raising=False)
+    monkeypatch.setattr(mapped_files, "_past_the_cache", lambda *given: past.append(len(read)) or real(*given))
+    rows = blocks(tmp_path / "rows.npy").for_passes(None)
+    for _ in range(15):
+        before = len(read), len(past)
+        assert np.array_equal(rows.map(np.copy), ROWS)
+        assert (len(read) > before[0]) != (len(past) > before[1])  # either, never both
+    assert len(past) == 1 + 3 + 7
+
+
+@pytest.mark.parametrize(
+    "why", ["a map of another's", "no such flag", "the system does not tell", "wide rows", "a disk that refuses"]
+)
+def test_other_files_are_read_through_in_each_pass(monkeypatch, tmp_path, why):
+    """Else threads that compute wait for pages, or rows are those of another file."""
+    path = tmp_path / "rows.npy"
+    np.save(path, ROWS)
+    source, read = path, cold(monkeypatch)
+    monkeypatch.setattr(os, "O_DIRECT", 0, raising=False)
+    if why == "a map of another's":
+        source = np.load(path, mmap_mode="c")
+        source[:500] += 50
+    elif why == "no such flag":
+        monkeypatch.delattr(os, "O_DIRECT")
+    elif why == "the system does not tell":
+        monkeypatch.setattr(mapped_files, "_is_in_memory", lambda file, size: None)
+    elif why == "wide rows":
+        monkeypatch.setattr(mapped_files, "LARGEST_DIRECT", ROWS.nbytes - 1)
+    else:
+        monkeypatch.setattr(os, "open", fail)
+    rows = blocks(source).for_passes(None)
+    wanted = np.array(source) if why == "a map of another's" else ROWS
+    for n_passes in range(1, 5):
+        assert np.array_equal(rows.map(np.copy), wanted)
+        assert sum(size for _, size in read) == n_passes * ROWS.nbytes
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is mapped cannot be replaced")
+def test_a_file_that_is_replaced_while_it_is_read_stays_the_one_that_was_mapped(monkeypatch, tmp_path):
+    path, new = tmp_path / "rows.npy", tmp_path / "new.npy"
+    np.save(path, ROWS)
+    np.save(new, ROWS + 100)
+    rows = np.load(path, mmap_mode="r")
+    with open(path, "rb", buffering=0) as file:
+        os.replace(new, path)
+        assert np.array_equal(np.concatenate([*mapped_files._past_the_cache(file, rows)]), ROWS)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

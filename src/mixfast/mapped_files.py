@@ -23,12 +23,13 @@ MAPS = 64
 PROBES = 64
 #: Where files, and places in memory, begin that the disk writes to without the system's cache: pages of any disk.
 ALIGNMENT = 4096
+#: Bytes of a batch that is read past the cache, at most: seven are held at a time, in memory that is no page of a file.
+LARGEST_DIRECT = 1 << 25
 
 
 class ReadingHistory:
-    """How a file was read in the passes so far, and how it is read in the next if it is not in memory: so that the
-    system keeps it for the pass after that, or past the system's cache, if that was in vain. A file that is larger than
-    memory would be copied to the cache in each pass and be gone when the next begins.
+    """How often a file was read through the system's cache in vain: the next pass did not find it in memory. A file
+    that is larger than memory would be copied to the cache in each pass and be gone when the next begins.
 
     To read 2.1 GB took 2.2 s of processor time through the cache and 0.1 s past it, and 3.8 to 7 s and 1.5 to 2.0 s by
     the clock, beside other work. After each time in vain twice as many passes go past the cache: a file may have had to
@@ -48,24 +49,39 @@ class ReadingHistory:
         return False
 
 
-def of_memory_map(rows: Any, history: ReadingHistory) -> Iterator[np.ndarray]:
-    """Batches of an array that is a mapped file, as it lies there. Whoever takes them reads each before it is given
-    away: else the first to ask for a page is a thread that computes, and the disk waits while it does not."""
+def never() -> bool:
+    return False
+
+
+def of_memory_map(rows: Any) -> Iterator[np.ndarray]:
+    """Batches of an array that is a mapped file, as it lies there. They are never read past the system's cache: the map
+    may be of another file than the one that has its name now, or have values of its own."""
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open(rows.filename, "rb", buffering=0))
         except OSError:  # it may be gone, and is still mapped
             yield from batches_of(rows)
-            return
-        file.seek(rows.offset)
-        if _is_in_memory(file, rows.nbytes):
-            yield from batches_of(rows)
-        elif history.next_is_past_the_cache():
-            yield from _past_the_cache(rows)
         else:
-            for batch in batches_of(rows):
-                _read_through(file, batch.nbytes)
-                yield batch
+            yield from _read(file, rows, never)
+
+
+def _read(file, rows, next_is_past_the_cache):
+    """Batches of mapped rows. Whoever takes them reads each before it is given away: else the first to ask for a page
+    is a thread that computes, and the disk waits while it does not."""
+    file.seek(rows.offset)
+    is_in_memory = _is_in_memory(file, rows.nbytes)
+    if is_in_memory:
+        yield from batches_of(rows)
+    elif is_in_memory is False and next_is_past_the_cache():
+        yield from _past_the_cache(file, rows)
+    else:
+        yield from _through_the_cache(file, rows)
+
+
+def _through_the_cache(file, rows):
+    for batch in batches_of(rows):
+        _read_through(file, batch.nbytes)
+        yield batch
 
 
 def batches_of(array: Any) -> Iterator[np.ndarray]:
@@ -81,13 +97,15 @@ def is_file_as_it_lies(array: Any) -> bool:
 
 
 def _is_in_memory(file, size):
-    """Whether the system has the next bytes of a file in memory, as some of them say; False where it does not tell."""
+    """Whether the system has the next bytes of a file in memory, as some of them say; None where it does not tell."""
     first = file.tell()
     try:
         for place in np.linspace(first, first + size, PROBES, endpoint=False):
             os.preadv(file.fileno(), [bytearray(1)], int(place), os.RWF_NOWAIT)
-    except (AttributeError, OSError):  # there is no such flag, or no such byte without waiting
+    except BlockingIOError:
         return False
+    except (AttributeError, OSError):  # system or file system have no such flag
+        return None
     return True
 
 
@@ -101,26 +119,29 @@ def _read_through(file, size):
         size -= n_read
 
 
-def _past_the_cache(rows):
-    """Batches of a mapped array that the disk writes into memory of their own; mapped ones where system, disk or
-    file do not allow that."""
+def _past_the_cache(file, rows):
+    """Batches of mapped rows of a file that the disk writes into memory of their own. They are read as ever where the
+    system or the disk refuses that, or the file of that name is another one now."""
     offset = rows.offset
     with ExitStack() as opened:
         try:
-            number = os.open(rows.filename, os.O_RDONLY | os.O_DIRECT)
+            number = os.open(file.name, os.O_RDONLY | os.O_DIRECT)  # Linux has the flag, and most of its file systems
             opened.callback(os.close, number)
-        except (AttributeError, OSError):  # Linux has the flag, and some of its file systems do
-            yield from batches_of(rows)
+            is_the_same = os.path.sameopenfile(number, file.fileno())
+        except (AttributeError, OSError):
+            is_the_same = False
+        if not is_the_same:
+            yield from _through_the_cache(file, rows)
             return
         for batch in batches_of(rows):
             try:
                 found = _read_directly(number, offset, batch.nbytes)
             except OSError:
+                file.seek(offset)
+                _read_through(file, batch.nbytes)
                 yield batch
             except EOFError:
-                raise ValueError(
-                    f"{rows.filename} ends before its rows do: it has changed since it was mapped"
-                ) from None
+                raise ValueError(f"{file.name} ends before its rows do: it has changed") from None
             else:
                 yield found.view(batch.dtype).reshape(batch.shape)
             offset += batch.nbytes
@@ -157,14 +178,16 @@ class NpyFiles:
 
     def __call__(self):
         for path in self.paths:
-            rows = self._mapped(path)
-            if is_file_as_it_lies(rows):
-                yield from of_memory_map(rows, self._histories.setdefault(path, ReadingHistory()))
-            else:
-                yield from batches_of(rows)
+            with open(path, "rb", buffering=0) as file:
+                rows = self._mapped(path, file)
+                if is_file_as_it_lies(rows):
+                    history = self._histories.setdefault(path, ReadingHistory())
+                    yield from _read(file, rows, history.next_is_past_the_cache if _may_be_direct(rows) else never)
+                else:
+                    yield from batches_of(rows)
 
-    def _mapped(self, path):
-        found = os.stat(path)
+    def _mapped(self, path, file):
+        found = os.fstat(file.fileno())
         version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
         if self._kept.get(path, (None,))[0] == version:
             return self._kept[path][1]
@@ -172,3 +195,7 @@ class NpyFiles:
         if self._keeps and (path in self._kept or len(self._kept) < MAPS):
             self._kept[path] = version, rows
         return rows
+
+
+def _may_be_direct(rows):
+    return hasattr(os, "O_DIRECT") and rows[:READ].nbytes <= LARGEST_DIRECT

@@ -21,7 +21,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast.block_files import gather
 from mixfast.block_threads import PATIENCE, in_order
-from mixfast.mapped_files import READ, NpyFiles, ReadingHistory, batches_of, is_file_as_it_lies, of_memory_map
+from mixfast.mapped_files import READ, NpyFiles, batches_of, is_file_as_it_lies, of_memory_map
 from mixfast.partitions import Partition, merged, stacked
 from mixfast.tables import Names, Table, adopted, is_table
 
@@ -334,7 +334,7 @@ def ahead(iterable: Iterable[Any]) -> Iterator[Any]:
 
 def _source_of_array(array):
     if is_file_as_it_lies(array):
-        return partial(of_memory_map, array, ReadingHistory())
+        return partial(of_memory_map, array)
     return partial(batches_of, array)
 
 
