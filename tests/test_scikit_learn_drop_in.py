@@ -632,3 +632,22 @@ def test_the_same_random_state_gives_the_same_bits_for_any_number_of_threads(cov
         assert_same_bits(model, first)
         np.testing.assert_array_equal(model.predict_proba(X), first.predict_proba(X))
         assert model.bic(X) == first.bic(X)
+
+
+def test_a_class_may_get_another_constructor_from_a_decorator():
+    def with_a_note(cls):
+        old = cls.__init__
+
+        def __init__(self, n_components=1, note=""):
+            old(self, n_components)
+            self.note = note
+
+        cls.__init__ = __init__
+        return cls
+
+    @with_a_note
+    class Noted(GaussianMixture):
+        pass
+
+    assert Noted._get_param_names() == ["n_components", "note"]
+    assert clone(Noted(2, note="mine")).get_params() == {"n_components": 2, "note": "mine"}

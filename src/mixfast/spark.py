@@ -174,7 +174,7 @@ class SparkSource:
 
     def close(self) -> None:
         """Release the rows that are kept."""
-        self._kept.release()
+        self._kept.release(self._n_partitions is not None)
 
     def map_reduce(
         self, task: Callable[[Partition, Any], Result], state: Any, merge: Callable[[Sequence[Result]], Result]
@@ -182,7 +182,7 @@ class SparkSource:
         try:
             return self._looked_at(task, state, merge)
         except NotKept:
-            self._kept.release()
+            self._kept.release(is_there=True)
             self._kept = InCache(self._rows)
             return self._looked_at(task, state, merge)
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import pyarrow
 import pyarrow.ipc
 from pyspark import TaskContext
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
@@ -42,8 +41,9 @@ class Keeper(Protocol):
         """A function for tasks: the rows of a partition from its part of `frame`. It may raise NotKept."""
         ...
 
-    def release(self) -> None:
-        """Keep them no longer."""
+    def release(self, is_there: bool) -> None:
+        """Keep them no longer. `is_there`: whether a job has looked at all of `frame`; Spark makes it when it
+        is asked for."""
         ...
 
 
@@ -69,9 +69,10 @@ class InFiles:
     def table_of(self) -> Callable[[Batches], pyarrow.Table]:
         return partial(_mapped, self._schema)
 
-    def release(self) -> None:
-        with suppress(PySparkException):  # they are removed with the executors
-            self.frame.mapInArrow(_removed, "path string").count()
+    def release(self, is_there: bool) -> None:
+        if is_there:
+            with suppress(Exception):  # no fit is lost for files that are removed with the executors at the latest
+                self.frame.mapInArrow(_removed, "path string").count()
         self.frame.unpersist()
 
 
@@ -86,7 +87,7 @@ class InCache:
     def table_of(self) -> Callable[[Batches], pyarrow.Table]:
         return partial(_unpacked, self._schema)
 
-    def release(self) -> None:
+    def release(self, is_there: bool) -> None:
         self.frame.unpersist()
 
 

@@ -206,6 +206,21 @@ def test_rows_are_kept_in_files_and_these_removed(spark):
     assert not any(found for folder in folders for found in folder.glob("mixfast-*"))
 
 
+def test_what_ends_before_the_first_pass_reads_no_row(spark, tmp_path):
+    """Spark makes what it caches when it is asked for: to remove files that are not there it would write them."""
+
+    def note(batches):
+        (tmp_path / "read").touch()
+        yield from batches
+
+    frame = frame_in(spark, [table_of(rows) for rows in cut(X)])
+    frame = frame.mapInArrow(note, frame.schema)
+    with pytest.raises(ValueError, match="n_components"):
+        mixfast.spark.fit(GaussianMixture(0), frame, NAMES)
+    SparkSource(frame, NAMES).close()
+    assert not (tmp_path / "read").exists()
+
+
 def test_an_executor_that_is_killed_costs_no_bit():
     """It takes the files with it that it wrote."""
     script = Path(__file__).parent / "killed_executor.py"  # a process has one session

@@ -179,11 +179,13 @@ cdef int check_state(const own_plan_t *plan, const double *weights, const double
     return DONE
 
 
-cdef bint has_nan(const void *values, Py_ssize_t n, int real_bytes) noexcept nogil:
-    """What a negative scale leads to, whose logarithm is no number. NULL has none."""
+cdef bint has_nan(const void *values, Py_ssize_t n_rows, Py_ssize_t n_columns, int real_bytes) noexcept nogil:
+    """Whether a first column has what a negative scale leads to, whose logarithm is no number. NULL has none."""
     cdef Py_ssize_t i
-    for i in range(n if values != NULL else 0):
-        if real_at_place(values, real_bytes, i) != real_at_place(values, real_bytes, i):
+    cdef double value
+    for i in range(n_rows if values != NULL else 0):
+        value = real_at_place(values, real_bytes, i * n_columns)
+        if value != value:
             return True
     return False
 
@@ -426,8 +428,8 @@ cdef int c_evaluate(const opaque_t *opaque, const double *weights, const double 
     strategy = writing(nearest if log_density == NULL and resp == NULL else expected, &results)
     if visit(&v.p, &strategy) != 0:
         return NO_NUMBERS
-    if (has_nan(log_density, rows.n_rows, rows.real_bytes)
-            or has_nan(resp, rows.n_rows * plan.model.family.n_components, rows.real_bytes)):
+    if (has_nan(log_density, rows.n_rows, 1, rows.real_bytes)
+            or has_nan(resp, rows.n_rows, plan.model.family.n_components, rows.real_bytes)):
         return BAD_ARGUMENT
     return DONE
 
@@ -583,7 +585,7 @@ cdef int c_recentre(const opaque_t *opaque, const double *weights, const double 
     rows = any_rows(plan, 0)
     code = open_visit(&v, plan, &rows, 1, room, n_bytes)
     if code == DONE:
-        code = prepare_state(&v.p, plan, to_weights, to_params)
+        code = check_state(plan, to_weights, to_params)
     if code == DONE:
         code = prepare_state(&v.p, plan, weights, params)
     if code != DONE:

@@ -58,22 +58,19 @@ def is_allowed(cls, name, kind, value):
     return next(rule for rule in cls._rules if rule.name == name).keeps(value)
 
 
+@lru_cache(maxsize=1024)
+def names_of_parameters(cls, constructor):
+    """As scikit-learn has them. A decorator of a class may give it another constructor later."""
+    return BaseEstimator._get_param_names.__func__(cls)
+
+
 class NamedParameters(BaseEstimator):
-    """Base of what has parameters, whose names are read once for each class. scikit-learn reads the signature of the
-    constructor whenever it asks for them, 0.1 ms, and a product of three parts asks 13 times to predict."""
-
-    _names: list[str] | None = None
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        try:
-            cls._names = BaseEstimator._get_param_names.__func__(cls)
-        except RuntimeError:  # of a constructor that is none that scikit-learn reads
-            cls._names = None
+    """Base of what has parameters, whose names are read once for each constructor. scikit-learn reads its signature
+    whenever it asks for them, 0.1 ms, and a product of three parts asks 13 times to predict."""
 
     @classmethod
     def _get_param_names(cls):
-        return super()._get_param_names() if cls._names is None else list(cls._names)
+        return list(names_of_parameters(cls, cls.__init__))
 
 
 class CheckedParameters(NamedParameters):
