@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 import mixfast
 import mixfast.formula
-from mixfast import MixtureOfExperts, bootstrap_lrt, fit_many, select
+from mixfast import MixtureOfExperts, bootstrap_lrt, fit_many, fit_many_columns, fit_many_groups, select
 from mixfast.estimators._formula import OF_ROWS
 
 RNG = np.random.default_rng(5)
@@ -85,6 +85,7 @@ def test_columns_that_rows_have_beside_their_terms():
 #: Methods that do not take tables of a formula, and why.
 OF_ROWS_ALONE = {
     **dict.fromkeys(("fit", "fit_predict"), "takes them, and learns the formula anew"),
+    "partial_fit": "takes them: of the first batch it makes a fit, and _take_batch takes the others",
     **dict.fromkeys(("cdf", "impute", "sample_missing", "is_outlier"), "nothing of regressions"),
 }
 
@@ -96,7 +97,7 @@ def test_every_method_that_looks_at_rows_takes_tables():
 
     public = [name for name in dir(MixtureOfExperts) if not name.startswith("_")]
     found = {name for name in public if takes_rows(name)}
-    assert found == {*OF_ROWS, *OF_ROWS_ALONE} - {"_rows_and_data"}
+    assert found == {*OF_ROWS, *OF_ROWS_ALONE} - {"_rows_and_data", "_take_batch"}
 
 
 def test_sums_and_streams_of_tables():
@@ -116,6 +117,53 @@ def test_sums_and_streams_of_tables():
         plain.partial_fit(X, TABLE.events, **data)
     np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-10)
     assert model.predict(TABLE).shape == (N,)  # it knows the formula still
+
+
+@pytest.mark.parametrize("make", [clone, lambda model: model], ids=["clone", "fitted"])
+def test_streams_begin_with_a_table(make):
+    roles = {"expert": "poisson", "exposure": "hours", "gate": "~ x", "sample_weight": "w"}
+    first, second = TABLE.iloc[:100], TABLE.iloc[100:]
+    options = OPTIONS | {"init_params": "kmeans"}
+    model = MixtureOfExperts.from_formula("events ~ x + kind", first, **roles, **options)
+    stream = make(model).partial_fit(first)
+    np.testing.assert_array_equal(stream.coef_, model.coef_)
+    assert list(stream.feature_names_in_) == ["x", "kind[T.b]", "kind[T.c]"]
+    stream.partial_fit(second)
+
+    def terms(table):
+        X = np.column_stack([table.x, table.kind == "b", table.kind == "c"]).astype(float)
+        return X, table.events, table.w
+
+    plain = MixtureOfExperts(expert="poisson", gate="gate_X", **options)
+    for table in (first, second):
+        plain.partial_fit(*terms(table), exposure=table.hours, gate_X=table[["x"]])
+    np.testing.assert_allclose(stream.coef_, plain.coef_, rtol=1e-8)
+    X = terms(TABLE)[0]
+    np.testing.assert_allclose(stream.predict(TABLE), plain.predict(X, exposure=TABLE.hours, gate_X=TABLE[["x"]]))
+
+
+def test_a_first_batch_that_fails_leaves_the_formula():
+    model = clone(MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **OPTIONS | {"init_params": "kmeans"}))
+    with pytest.raises(ValueError, match="forgetting=2"):
+        model.partial_fit(TABLE, forgetting=2)
+    with pytest.raises(ValueError, match="`y` contains null values"):
+        model.partial_fit(TABLE, y=np.full(N, np.nan))
+    with pytest.raises(NotFittedError):
+        model.predict(TABLE)
+    assert model.partial_fit(TABLE).partial_fit(TABLE, forgetting=0.5).predict(TABLE).shape == (N,)
+
+
+def test_arguments_by_place_are_those_of_the_method():
+    model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **OPTIONS)
+    weights = np.arange(1.0, N + 1)
+    assert model.score(TABLE, None, weights) == model.score(TABLE, sample_weight=weights) != model.score(TABLE)
+    assert model.score(TABLE, TABLE.y) == model.score(TABLE)
+    with pytest.raises(TypeError, match=r"MixtureOfExperts\.score\(\): multiple values for argument 'y'"):
+        model.score(TABLE, -TABLE.y, y=TABLE.y)
+    with pytest.raises(TypeError, match=r"MixtureOfExperts\.score\(\): too many positional arguments"):
+        model.score(TABLE, TABLE.y, weights, weights)
+    with pytest.raises(TypeError, match=r"MixtureOfExperts\.predict\(\): got an unexpected keyword argument 'wieghts'"):
+        model.predict(TABLE, wieghts=weights)
 
 
 def test_several_columns_on_the_left_and_shared_terms():
@@ -342,11 +390,35 @@ def test_select_takes_models_by_formulas(criterion):
     assert chosen.best_.inference(TABLE).terms[:2] == ("(Intercept)", "x")
 
 
-def test_where_formulas_are_not_read_is_said():
-    model = MixtureOfExperts.from_formula("y ~ x + kind", TABLE, **OPTIONS)
-    for call in (lambda: bootstrap_lrt(TABLE, model, 1), lambda: fit_many([TABLE], model)):
-        with pytest.raises(TypeError, match=r"needs y beside X.*formulas are read by `select` alone"):
-            call()
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        ("bootstrap_lrt", lambda own, table: bootstrap_lrt(table, own, 1)),
+        ("bootstrap_lrt", lambda own, table: bootstrap_lrt(table, own, 1, y=table.y)),
+        ("fit_many", lambda own, table: fit_many([table], own)),
+        ("fit_many", lambda own, table: fit_many([table, table], own, y=[table.y] * 2)),
+        ("fit_many", lambda own, table: fit_many(iter([table, table]), own, y=[table.y] * 2)),
+        ("fit_many", lambda own, table: fit_many((table, np.array([0, N])), own, y=table.y)),
+        ("fit_many_columns", lambda own, table: fit_many_columns(table, own, y=[table.y] * 2)),
+        ("fit_many_groups", lambda own, table: fit_many_groups(table.assign(side=SIDE), own, by="side", y="y")),
+    ],
+)
+@pytest.mark.parametrize("make", [clone, lambda model: model], ids=["clone", "fitted"])
+def test_where_formulas_are_not_read_is_said(function, call, make):
+    model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **OPTIONS)
+    with pytest.raises(TypeError, match=rf"{function}\(\) reads no formulas.*Compute the terms and pass arrays"):
+        call(make(model), TABLE[["x", "y"]])
+
+
+def test_batches_take_the_terms_of_a_formula():
+    options = OPTIONS | {"init_params": "kmeans"}
+    model = MixtureOfExperts.from_formula("y ~ x + I(x**2)", TABLE, **options)
+    terms = pd.DataFrame({"x": TABLE.x, "I(x ** 2)": TABLE.x**2})
+    wanted = MixtureOfExperts(**options).fit(terms, TABLE.y)
+    for problems in ([terms], [terms.to_numpy()]):
+        found = fit_many(problems, model, y=[TABLE.y], seeds=[0])[0]
+        np.testing.assert_allclose(found.coef_, wanted.coef_, rtol=1e-8)
+        np.testing.assert_allclose(found.predict(problems[0]), wanted.predict(terms))
 
 
 def _answers():

@@ -20,9 +20,10 @@ from mixfast.batches.fit_many import INTERRUPTED_BY, fit_many
 from mixfast.estimators._likelihood import LikelihoodMixture, check_comparable
 from mixfast.progress import Bar
 from mixfast.read_only import frozen
-from mixfast.row_data import OF_COMPONENTS, check_names, rows_with, separated
+from mixfast.row_data import OF_COMPONENTS, check_names, check_not_of_formula, rows_with, separated
 from mixfast.selection import Data, params_to_compare, split_labels
 from mixfast.status import Status
+from mixfast.tables import names_of
 from mixfast.whole import check_whole
 
 #: Samples that are drawn and fitted at a time hold at most so many numbers (128 MB): memory does not grow with
@@ -167,6 +168,7 @@ def bootstrap_lrt(
     check_comparable(estimator, X, "bootstrap_lrt(X, estimator, n_components)")
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         check_whole(name, number)
+    check_not_of_formula("bootstrap_lrt", estimator, [names_of(X)])
     check_names("bootstrap_lrt", estimator, row_data)
     for name in OF_COMPONENTS:
         if row_data.get(name) is not None and (name == "known_labels" or not estimator._needed_row_data):

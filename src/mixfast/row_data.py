@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples
 
 from mixfast._warnings import warn
 from mixfast.engine._rows import Rows
-from mixfast.in_messages import among, nearest, one_name
+from mixfast.in_messages import among, listed, nearest, one_name
 from mixfast.tables import adopted, check_no_words, check_one_number_a_row, is_nothing, is_table, names_of
 from mixfast.weights import counted_rows, take
 
@@ -105,14 +105,31 @@ def known_data(estimator, data):
 def check_names(function, estimator, data):
     """Raises TypeError where a function was given what it does not know of the rows of this estimator, or not what it
     needs."""
-    has_formula = "_fitted_formula" in vars(estimator)
     for name in estimator._needed_row_data:
         if data.get(name) is None:
-            formula = ": formulas are read by `select` alone, so pass columns of numbers" if has_formula else ""
-            raise TypeError(
-                f"{function}() of a {type(estimator).__name__} needs {name} beside X, in the same form{formula}"
-            )
+            raise TypeError(f"{function}() of a {type(estimator).__name__} needs {name} beside X, in the same form")
     check_no_others(function, estimator, data)
+
+
+def is_of_formula(estimator, names):
+    """Whether the formula of an estimator makes rows and responses of a table with columns of these names; None for
+    what has no names. A table of its terms has been made by it already."""
+    formula = vars(estimator).get("_fitted_formula")
+    return formula is not None and names is not None and list(names) != list(formula.names)
+
+
+def check_not_of_formula(function, estimator, names_of_tables):
+    """Raises TypeError where a function that reads no formulas was given a table for one: the response would be taken
+    for a predictor, and terms would be missing. `names_of_tables` has the names of the columns of each table."""
+    if "_fitted_formula" not in vars(estimator):
+        return
+    names = next((names for names in names_of_tables if is_of_formula(estimator, names)), None)
+    if names is not None:
+        raise TypeError(
+            f"{function}() reads no formulas, and the {type(estimator).__name__} was fitted by one whose terms are "
+            f"{listed(estimator._fitted_formula.names)}: got a table with the columns {listed(names)}. Compute "
+            "the terms and pass arrays of them, with y beside, or fit clones to tables: clone(estimator).fit(table)"
+        )
 
 
 def check_no_others(function, estimator, data):

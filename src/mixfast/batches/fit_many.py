@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ from mixfast.in_messages import in_short
 from mixfast.progress import Bar
 from mixfast.row_data import (
     check_names,
+    check_not_of_formula,
     known_data,
     of_family,
     rows_of,
@@ -44,7 +45,7 @@ from mixfast.row_data import (
     separated,
 )
 from mixfast.status import Status
-from mixfast.tables import Table, columns_of, library_of, share_names
+from mixfast.tables import Table, columns_of, library_of, names_of, share_names
 from mixfast.units import ColumnRanges
 from mixfast.weights import check_n_effective
 
@@ -128,7 +129,8 @@ def fit_many(
         `known_labels` of which no problem's fit any of the models too, and tables whose columns differ. For
         `canonical_order=True` with `known_labels` or `hold`, which have the numbers of components.
     TypeError
-        For an estimator that is no mixture, a lazy table, and row data that the estimator does not know.
+        For an estimator that is no mixture, a lazy table, row data that the estimator does not know, and tables for an
+        estimator that was fitted by a formula, unless their columns are its terms.
 
     Examples
     --------
@@ -144,6 +146,10 @@ def fit_many(
     check_n_effective(n_effective)
     check_can_be_fitted(estimator, problems, "fit_many(problems, estimator)")
     check_criterion(estimator, criterion)
+    if isinstance(problems, Iterator):
+        problems = list(problems)
+    if isinstance(problems, list | tuple):
+        check_not_of_formula("fit_many", estimator, map(names_of, problems))
     check_names("fit_many", estimator, problems.row_data if isinstance(problems, Problems) else row_data)
     n_threads = resolve_threads(n_threads)
     tries_all = isinstance(covariance_type, str) and covariance_type == ALL_SHAPES
@@ -248,6 +254,7 @@ def fit_many_columns(
     """
     check_can_be_fitted(estimator, data, "fit_many_columns(data, estimator)")
     names, columns = columns_of(data)
+    check_not_of_formula("fit_many_columns", estimator, [names])
     check_names("fit_many_columns", estimator, row_data)
     kept = [~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), dtype=bool) for column in columns]
     of_rows = {"sample_weight": sample_weight, **row_data}
@@ -343,6 +350,7 @@ def fit_many_groups(
             raise TypeError(f"fit_many_groups has no parameter {name!r}")
     table = Table(data)
     grouping = Grouping.of(table, by, columns, {"sample_weight": sample_weight, **row_data})
+    check_not_of_formula("fit_many_groups", estimator, [grouping.columns])
     found = grouping.read(table, estimator)
     if not len(found.places):
         raise NoRowsError("no row of the table has values in all columns")

@@ -14,6 +14,7 @@ from mixfast.estimators._density import fitting
 from mixfast.estimators._responses import check_classes
 from mixfast.formula import OF_ANY_TYPE, OF_COLUMNS, Asked, Formula, of_columns
 from mixfast.in_messages import in_short
+from mixfast.row_data import is_of_formula
 from mixfast.tables import names_of
 
 #: Methods that look at rows: a model that was fitted by a formula takes tables in them.
@@ -36,7 +37,7 @@ OF_ROWS = (
     "icl",
     "inference",
     "summary",
-    "partial_fit",
+    "_take_batch",
     "design",
     "statistics",
     "_rows_and_data",
@@ -52,9 +53,20 @@ IN_FILES = "formula_"
 def of_tables(method):
     """Decorates a method whose first argument is X: a model that was fitted by a formula finds in a table what else
     the method takes and was not given. Arrays, and tables of the terms, are what the formula would have made."""
-    parameters = signature(method).parameters
+    own_signature = signature(method)
+    parameters = own_signature.parameters
     needs_y = "y" in parameters and parameters["y"].default is Parameter.empty
-    takes_all = any(own.kind is own.VAR_KEYWORD for own in parameters.values())
+    places = list(parameters)[:2]  # of the estimator and X
+    of_others = next((name for name, own in parameters.items() if own.kind is own.VAR_KEYWORD), None)
+
+    def by_name(estimator, X, args, kwargs):
+        """What was given beside X, by the names of the parameters; TypeError where Python would raise it."""
+        try:
+            given = own_signature.bind_partial(estimator, X, *args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{type(estimator).__name__}.{method.__name__}(): {error}") from None
+        others = given.pop(of_others, {})
+        return {name: own for name, own in given.items() if name not in places} | others
 
     @wraps(method)
     def with_formula(estimator, X, *args, **kwargs):
@@ -63,12 +75,12 @@ def of_tables(method):
                 raise TypeError(f"{type(estimator).__name__}.{method.__name__}() needs 'y', the responses, beside X")
             return method(estimator, X, *args, **kwargs)
         formula = estimator._fitted_formula
-        kwargs |= zip(list(parameters)[2 : 2 + len(args)], args, strict=True)
+        kwargs = by_name(estimator, X, args, kwargs)
         kwargs = {name: own for name, own in kwargs.items() if own is not None}  # scikit-learn's tools pass y=None
         given = set(kwargs)
 
         def is_wanted(name):
-            return name not in given and (name in parameters or (takes_all and name in estimator._row_data))
+            return name not in given and (name in parameters or (of_others is not None and name in estimator._row_data))
 
         if is_wanted("y"):
             kwargs["y"] = formula.responses(X)
@@ -128,8 +140,7 @@ class FittedByFormula:
 
     def _has_responses_in(self, X):
         """Whether X is a table that a formula makes rows and responses of."""
-        formula, names = vars(self).get("_fitted_formula"), names_of(X)
-        return formula is not None and names is not None and names != list(formula.names)
+        return is_of_formula(self, names_of(X))
 
     @classmethod
     def from_formula(

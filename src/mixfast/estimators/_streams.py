@@ -78,11 +78,15 @@ class FromStreams:
             isinstance(forgetting, Real) and not isinstance(forgetting, bool) and 0 < forgetting <= 1
         ):
             raise ValueError(f"forgetting={forgetting!r} should be None, or a number above 0 and at most 1")
+        if not hasattr(self, "converged_") and vars(self).get("_stream") is None:
+            self._check_for_parts()
+            self.fit(X, y, sample_weight=sample_weight, **row_data)
+        return self._take_batch(X, y, sample_weight, forgetting, **row_data)
+
+    def _take_batch(self, X, y=None, sample_weight=None, forgetting=None, **row_data):
+        """`partial_fit` of a fitted model."""
         stream = vars(self).get("_stream")
         if stream is None:
-            if not hasattr(self, "converged_"):
-                self._check_for_parts()
-                self.fit(X, y, sample_weight=sample_weight, **row_data)
             self._check_ready_for_m_step()
             row_data = self._with_targets(y, row_data)
             design = self._design_of_stream(X, sample_weight, row_data)
