@@ -893,13 +893,18 @@ def test_what_cannot_be_scored_elsewhere_says_so(small_blocks):
         model.score(InMemory([(ROWS, np.zeros(1000)), ROWS[:0]]))
     laplace = DirichletMultinomialMixture(2, concentration="free", random_state=0).fit(np.arange(20).reshape(10, 2))
     for method in (model.summary, model.predict, model.statistics, model.fit_predict, laplace.laplace):
-        with pytest.raises(TypeError, match=r"X is Blocks, rows in parts: `fit`, `score` and criteria take them, pred"):
+        with pytest.raises(TypeError, match=r"X is Blocks, rows in parts: `fit`, criteria and `score`, but regr"):
             method(blocks(ROWS))
     with pytest.raises(ValueError, match="n_effective=0 should be"):
         model.bic(blocks(ROWS), n_effective=0)
     experts = MixtureOfExperts(2, max_iter=2).fit(ROWS[:, :2], ROWS[:, 2])
     with pytest.raises(TypeError, match=r"bic\(\) of a MixtureOfExperts needs y beside X"):
         experts.bic(ROWS[:, :2])
+    with pytest.raises(TypeError, match=r"`score`, but regressions', take them"):
+        experts.score(blocks(ROWS, y=2), ROWS[:, 2])
+    for name in ("bic", "aic", "icl"):
+        with pytest.raises(ValueError, match=rf"{name}\(\) of a MixtureOfExperts needs y, .*: name its column, blocks"):
+            getattr(experts, name)(blocks(ROWS[:, :2]))
 
 
 def test_a_choice_over_blocks_is_that_of_their_criteria(small_blocks):

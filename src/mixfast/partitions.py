@@ -266,8 +266,8 @@ def fit(
     TypeError
         For estimators that are not fitted to sums over rows: GSDMM. For what is no source.
     RuntimeError
-        Where a pass of the source did not look at each partition once, in the order of their numbers, or at other rows
-        than the first pass did: as many, of the same weight.
+        Where a pass of the source did not look at each partition once, in the order of their numbers, or where a
+        partition has another number of rows, or another sum of weights, than in the first pass.
     ValueError
         For `algorithm="sampler"`. For rows that `fit` refuses: the message begins with the number of the partition. For
         a file that is no checkpoint, or that of another fit.

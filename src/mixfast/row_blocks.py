@@ -172,6 +172,10 @@ class Blocks:
         task, each of a block of its own."""
         return merged(in_order(lambda block: task(block, state), self._same_blocks(), self._n_threads), merge)
 
+    # Passes over blocks are compared twice. CheckedPasses does it for every source, by what tasks send back: numbers of
+    # rows and sums of weights. It cannot see as many other rows, which is what functions of rows make by mistake, of
+    # random numbers. Here the process that reads the blocks has the values, so it compares the first and the last row,
+    # and ends the pass at the block that differs. It cannot see the weights in between, which CheckedPasses sums.
     def _same_blocks(self):
         """The blocks, which have to be those of the first pass, if there was one: else RuntimeError."""
         if self._first_pass is None:

@@ -56,8 +56,8 @@ def check_is_here(X):
     """Raises TypeError where rows are in parts, for methods that want them in one array."""
     if is_source(X):
         raise TypeError(
-            f"X is {type(X).__name__}, rows in parts: `fit`, `score` and criteria take them, predictions are made part "
-            "by part, `blocks(...).map(model.predict)` or mixfast.dask.predict"
+            f"X is {type(X).__name__}, rows in parts: `fit`, criteria and `score`, but regressions', take them, "
+            "predictions are made part by part, `blocks(...).map(model.predict)` or mixfast.dask.predict"
         )
 
 

@@ -47,6 +47,12 @@ class ScoreRows(Task):
     def look(self, partition, state):
         _, X, sample_weight, row_data = partition
         check_no_others(self.method, self.model, row_data)
+        for name in self.model._needed_row_data:
+            if row_data.get(name) is None:
+                raise ValueError(
+                    f"{self.method}() of a {type(self.model).__name__} needs {name}, and the rows have none: name its "
+                    f"column, blocks(rows, {name}=...), or put it into the row_data of the partitions"
+                )
         if row_data.get("groups") is not None:
             raise ValueError("rows of a group may be in other partitions, and count together: leave groups out")
         X, sample_weight, _ = counted_rows(
