@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+import warnings
 from functools import partial
 from itertools import pairwise
 
@@ -879,6 +880,26 @@ def test_weights_that_sum_to_too_much_are_warned_of_where_rows_are_elsewhere(sma
     with pytest.warns(UserWarning, match="The weights of the rows sum to 9000 over 1000 rows"):
         found = model.bic(blocks(rows, weight=3))
     assert found == model.bic(blocks(rows, weight=3), n_effective="sum")
+
+
+class WithItsOwnCriterion(GaussianMixture):
+    def bic(self, X, sample_weight=None, n_effective=None, **row_data):
+        return super().bic(X, sample_weight, n_effective, **row_data)
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture(), WithItsOwnCriterion()])
+def test_a_choice_warns_of_weights_once_for_all_candidates(small_blocks, estimator):
+    rows, grid = np.c_[ROWS, np.full(len(ROWS), 9.0)], {"n_components": [1, 2, 3], "warm_start": False}
+    said = {}
+    for place, X, weight in (("here", ROWS, rows[:, 3]), ("elsewhere", blocks(rows, weight=3), None)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            select(X, estimator, sample_weight=weight, random_state=0, **grid)
+        said[place] = [str(own.message) for own in caught]
+    assert all(len(own) == 1 and "sum to 9000 over 1000 rows" in own[0] for own in said.values()), said
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        select(blocks(rows, weight=3), estimator, n_effective="sum", random_state=0, **grid)
 
 
 def test_what_cannot_be_scored_elsewhere_says_so(small_blocks):

@@ -127,12 +127,20 @@ CRITERIA = {
 ALWAYS = ("bic", "aic", "icl")
 
 
+def after_the_first(n_effective):
+    """n_effective for criteria of rows of which one has been found: it has warned where None is a risk."""
+    return "sum" if n_effective is None else n_effective
+
+
 def _scores(model, data, n_effective):
     """name -> value of the criteria in `ALWAYS`: in one pass, or by the model's methods if a subclass overrides one."""
     cls = type(model)
     if all(getattr(cls, name) is getattr(LikelihoodMixture, name) for name in (*ALWAYS, "score_samples")):
         return data.given_to(model._criteria, n_effective=n_effective)
-    return {name: CRITERIA[name].evaluate(model, data, n_effective, []) for name in ALWAYS}
+    first, *others = ALWAYS
+    found = {first: CRITERIA[first].evaluate(model, data, n_effective, [])}
+    again = after_the_first(n_effective)
+    return found | {name: CRITERIA[name].evaluate(model, data, again, []) for name in others}
 
 
 # ---- a start from a smaller mixture ----
@@ -520,6 +528,8 @@ def select(
                 if finish is not None and candidate.model is not None:
                     finish(candidate.model)
                 candidates.append(candidate)
+                if not math.isnan(candidate.scores["bic"]):
+                    search = search._replace(n_effective=after_the_first(search.n_effective))
                 smaller = smaller if candidate.model is None else candidate.model
                 if verbose:
                     said = candidate.failure or candidate.status
@@ -594,9 +604,10 @@ def _check_data(X, sample_weight, row_data):
 
 
 def _checked_n_effective(data, n_effective, criterion):
-    """n_effective for the criteria, 'sum' if None. Warns, once for all candidates, where None is a risk."""
+    """n_effective for the first criterion, 'sum' if None. Warns, once for all candidates, where None is a risk; of rows
+    elsewhere it stays None, and the first criterion warns: what they weigh is known when they are judged."""
     check_n_effective(n_effective)
-    if n_effective is not None or is_source(data.X):  # what rows elsewhere weigh is known when they are judged
+    if n_effective is not None or is_source(data.X):
         return n_effective
     total, n_rows = data.total_weight, _num_samples(data.X)
     if criterion != "heldout" and is_far(total, n_rows):
