@@ -473,10 +473,8 @@ def as_columns(X, name, reads=None):
     Raises ValueError or TypeError, with the column's name, for what does not hold numbers.
     """
     X = adopted(X)
-    if names_of(X) == []:
-        raise ValueError(
-            f"{name} has no columns. A regression on none is one on a column of ones with fit_intercept=False"
-        )
+    if names_of(X) == []:  # what to do about it depends on the estimator, and is said where that is known
+        return np.empty((_num_samples(X), 0))
     if is_table(X):
         try:
             looked_at = [True] if reads is None else reads(names_of(X))

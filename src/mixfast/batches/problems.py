@@ -175,7 +175,8 @@ def gather_problems(problems, estimator, sample_weight=None, row_data=None, read
     if len(offsets) < 2:
         raise ValueError("there are no problems to fit")
     if X.shape[1] == 0:
-        raise ValueError("problems should have at least one column")
+        ones = ". A regression on none is one on a column of ones with fit_intercept=False"
+        raise ValueError("problems should have at least one column" + ones * bool(estimator._needed_row_data))
     dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.float64
     X = canonical(X.astype(dtype, copy=False)) if scipy.sparse.issparse(X) else np.ascontiguousarray(X, dtype=dtype)
     given = {name: values for name, values in (row_data or {}).items() if values is not None}
