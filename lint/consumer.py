@@ -43,6 +43,7 @@ from mixfast import (
     Summary,
     TraceDisplay,
     VonMisesFisherMixture,
+    blocks,
     bootstrap_lrt,
     fit_many,
     fit_many_columns,
@@ -96,6 +97,7 @@ def others(X: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> None:
     dirichlet = DirichletMultinomialMixture(2, concentration="symmetric").fit(counts)
     evidence: float = dirichlet.laplace(counts)
     poisson = PoissonMixture(2, weights=[0.5, 0.5]).fit(counts, exposure=np.ones(len(counts)))
+    densities(poisson, counts, np.ones(len(counts)))
     gamma, exponential = GammaMixture(2).fit(X), ExponentialMixture(2, n_init_policy="halving").fit(X)
     directions = VonMisesFisherMixture(2, concentration_type="shared", normalize=True).fit(X)
     product = ProductMixture([(0, Gaussian()), (1, Categorical()), ([2, 3], Bernoulli())], 2).fit(X)
@@ -105,6 +107,19 @@ def others(X: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> None:
     categorical = categorical.with_design(design)
     print(student, bayesian, number, bernoulli, multinomial, evidence, poisson, gamma, exponential, directions, product)
     print(words, bool(student.status_ & Status.CONVERGED))
+
+
+def densities(model: PoissonMixture, counts: npt.NDArray[np.int64], exposure: npt.NDArray[np.float64]) -> None:
+    one: PoissonMixture = model.marginal([0])
+    other: PoissonMixture = model.condition([0], [3], exposure=2.0)
+    reals: npt.NDArray[np.float64] = model.conditional_mean(counts[:, :1], [0], exposure=exposure)
+    reals = one.cdf(counts[:, :1], exposure=exposure)
+    reals = one.ppf([0.1, 0.9], exposure=2.0)
+    level: float = model.log_density_level(0.95, exposure=2.0)
+    outliers: npt.NDArray[np.bool_] = model.is_outlier(counts, contamination=0.05, exposure=exposure)
+    mapped: MixtureMap = MixtureMap.from_estimator(model, counts, exposure=exposure)
+    matched: Integers = match(model, model, counts, exposure=exposure)
+    print(other, reals, level, outliers, mapped, matched)
 
 
 def regressions(X: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
@@ -117,7 +132,13 @@ def regressions(X: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
     found: Inference = model.inference(X, y, robust=True)
     errors: npt.NDArray[np.float64] = found.standard_errors
     by_formula = MixtureOfExperts(2).from_formula("y ~ x", {"x": [1.0, 2.0], "y": [1.0, 2.0]})
-    print(mean, limits, posterior, labels, errors, by_formula.bic(X, y))
+    binomial = MixtureOfExperts(2, expert="binomial").fit(X, np.column_stack([y, y + 1]))
+    spreads: npt.NDArray[np.float64] = binomial.predict_std(X, trials=y)
+    spreads = binomial.predict_quantile(X, [0.1, 0.9], trials=y)
+    spreads = binomial.predict_interval(X, trials=y)
+    drawn, components = binomial.sample(X, 0, trials=y)
+    drawn_labels: Integers = components
+    print(mean, limits, posterior, labels, errors, by_formula.bic(X, y), spreads, drawn, drawn_labels)
 
 
 def choices(X: npt.NDArray[np.float64]) -> None:
@@ -137,10 +158,21 @@ def choices(X: npt.NDArray[np.float64]) -> None:
     print(labels, p, found.overlap, tree.linkage, partners, axes, display.plot(), displays)
 
 
+def elsewhere(path: Path) -> None:
+    X = blocks(path, columns=["a", "b"], weight="w", exposure="hours")
+    model: PoissonMixture = PoissonMixture(2).fit(X)
+    criteria: list[float] = [model.score(X), model.bic(X, n_effective="kish"), model.aic(X), model.icl(X)]
+    chosen: Selection = select(X, PoissonMixture(), n_components=[1, 2], n_effective="sum", random_state=0)
+    regression = MixtureOfExperts(2).fit(blocks(path, columns=["a"], y="b"))
+    criteria.append(regression.bic(blocks(path, columns=["a"], y="b")))
+    print(criteria, chosen.best_params_)
+
+
 def batches(problems: list[npt.NDArray[np.float64]], table: Any) -> None:
     result: BatchResult = fit_many(problems, GaussianMixture(), n_components=range(1, 4), keep="all", n_threads=2)
     result = fit_many_columns(table, GaussianMixture())
     result = fit_many_groups(table, PoissonMixture(2), by="sensor", columns=["a", "b"], exposure="hours")
+    of_sensor: PoissonMixture = result.by_name("sensor 3")
     labels: list[Integers] = result.predict(problems)
     numbers: Integers = result.n_components
     whole: BatchResult = BatchResult.concatenate([result, result])
@@ -150,4 +182,4 @@ def batches(problems: list[npt.NDArray[np.float64]], table: Any) -> None:
     display: BatchDisplay = BatchDisplay.from_result(result)
     mixfast.show_config()
     directory: str = mixfast.get_include()
-    print(labels, numbers, order, drawn, frame, display, directory)
+    print(of_sensor, labels, numbers, order, drawn, frame, display, directory)
