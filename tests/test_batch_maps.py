@@ -9,6 +9,7 @@ from mixfast import (
     DirichletProcessMixture,
     ExponentialMixture,
     GaussianMixture,
+    MixtureOfExperts,
     MultinomialMixture,
     ProductMixture,
     StudentTMixture,
@@ -82,6 +83,21 @@ def test_components_may_be_matched_by_rows(result):
         result.align(known_labels=[np.zeros(len(own)) for own in X])
     with pytest.raises(ValueError, match="there are 3 problems, and 20 were fitted"):
         result.align(problems=X[:3])
+
+
+def test_references_that_cannot_read_the_rows_say_so(result):
+    X = problems(20)
+    other = StudentTMixture(3, random_state=0).fit(X[0])
+    np.testing.assert_array_equal(result.align(other, problems=X)[4], match(other, result[4], X[4]))
+    narrow = GaussianMixture(2, random_state=0).fit(X[0][:, :1])
+    with pytest.raises(ValueError, match="a GaussianMixture, has 1 columns and problems have 2: pass the number"):
+        result.align(narrow, problems=X)
+    y = [own[:, 0] + own[:, 1] ** 2 for own in X]
+    with pytest.raises(ValueError, match=r"a MixtureOfExperts, needs y: .* a fitted GaussianMixture"):
+        result.align(MixtureOfExperts(2, random_state=0).fit(X[0], y[0]), problems=X)
+    regressions = fit_many(X[:2], MixtureOfExperts(2, random_state=0), y=y[:2])
+    with pytest.raises(ValueError, match=r"a GaussianMixture, does not take y: .* a fitted MixtureOfExperts"):
+        regressions.align(result[0], problems=X[:2], y=y[:2])
 
 
 def test_problems_with_fewer_components_or_no_parameters():

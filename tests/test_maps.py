@@ -634,12 +634,33 @@ def test_components_of_counts_overlap_as_exposures_say():
     X = model.sample(60, random_state=0, exposure=exposure)[0]
     found = MixtureMap.from_estimator(model, X, n_samples=n, random_state=2, exposure=exposure)
     mean = (alone[0.5].overlap + alone[4.0].overlap) / 2
-    agree(found.overlap, 2 * found.overlap_error, mean)
+    error_of_mean = np.hypot(alone[0.5].overlap_error, alone[4.0].overlap_error) / 2
+    agree(found.overlap, np.hypot(found.overlap_error, error_of_mean), mean)
     assert np.abs(alone[0.5].overlap - alone[4.0].overlap).max() > 0.1
     with pytest.warns(UserWarning, match="fitted with exposures"):
         MixtureMap.from_estimator(model)
     with pytest.raises(ValueError, match="exposure should be finite and above zero, in row 1 it is -1"):
         MixtureMap.from_estimator(model, exposure=[1, -1])
+
+
+def test_row_data_that_would_be_ignored_is_an_error():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(4.0, (60, 2))
+    gaussian, counts = (estimator.fit(X) for estimator in (GaussianMixture(2), PoissonMixture(2, random_state=0)))
+    regressions = MixtureOfExperts(2, random_state=0).fit(X, rng.normal(size=60))
+    for rows in (None, X):
+        with pytest.raises(TypeError, match=r"from_estimator\(\) got .*'exposure': what rows of a GaussianMixture may"):
+            MixtureMap.from_estimator(gaussian, rows, exposure=2.0)
+        with pytest.raises(TypeError, match=r"'exposur'.* Did you mean 'exposure'\?"):
+            MixtureMap.from_estimator(counts, rows, exposur=2.0)
+    with pytest.raises(TypeError, match=r"'foo': what rows of a MixtureOfExperts may have"):
+        MixtureMap.from_estimator(regressions, X, foo=2.0)
+    for name in ("groups", "known_labels"):
+        with pytest.raises(TypeError, match=f"{name} was given without X, the rows that it is of"):
+            MixtureMap.from_estimator(counts, **{name: np.arange(60) // 30})
+    with pytest.raises(TypeError, match="exposure was given without X, the rows that it is of"):
+        match(counts, counts, exposure=2.0)
+    MixtureMap.from_estimator(counts, groups=None, exposure=2.0)
 
 
 @pytest.mark.parametrize("kind", ["nodes", "rows"])

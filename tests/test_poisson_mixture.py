@@ -439,8 +439,10 @@ def test_rows_of_a_group_are_filled_in_from_one_component():
 
 def test_what_a_use_of_a_density_does_not_take_is_named():
     model, X, exposure = rates_and_counts(4.0)
-    with pytest.raises(TypeError, match=r"PoissonMixture\.is_outlier\(\) .* 'groups': .* it takes exposure"):
+    with pytest.raises(TypeError, match=r"is_outlier\(\) .* 'groups': .* of a PoissonMixture may have .* here is exp"):
         model.is_outlier(X, groups=exposure)
+    with pytest.raises(TypeError, match=r"cdf\(\) .* 'exposur': .* Did you mean 'exposure'\?"):
+        model.marginal([0]).cdf(X[:, :1], exposur=exposure)
     with pytest.raises(TypeError, match=r"PoissonMixture\.impute\(\) .* 'hours': it takes X, exposure"):
         model.impute(X, hours=exposure)
 

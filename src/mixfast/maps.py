@@ -24,7 +24,7 @@ from mixfast.merging import MergeTree as MergeTree
 from mixfast.merging import merge_tree as merge_tree
 from mixfast.read_only import ReadOnlyFields
 from mixfast.relations import Components, Draws, Estimates, check_is_fitted_mixture, check_option, components_of
-from mixfast.row_data import OF_COMPONENTS
+from mixfast.row_data import OF_COMPONENTS, check_no_others, check_rows_are_there, names_for_densities
 from mixfast.whole import check_whole
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ class MixtureMap(ReadOnlyFields):
         NotFittedError
             For a model before `fit`.
         TypeError
-            For what is no mixture, and for `total` where a model does not want it.
+            For what is no mixture, for `total` where a model does not want it, for row data that the model does not
+            know, and for `groups` or `known_labels` without X.
         ValueError
             For options out of range, rows that the model refuses, and counts whose totals no one said.
 
@@ -196,6 +197,7 @@ class MixtureMap(ReadOnlyFields):
         n_samples = check_whole("n_samples", n_samples)
         if not 0 <= threshold:
             raise ValueError(f"threshold={threshold!r} should be at least 0")
+        check_no_others("MixtureMap.from_estimator", model, row_data)
         is_of_rows = hasattr(model, "_draws")
         if is_of_rows:  # experts: overlaps depend on x, so draws are at these rows
             if X is None:
@@ -203,6 +205,7 @@ class MixtureMap(ReadOnlyFields):
             X, row_data = model._rows_and_data(X, **row_data)
             components, draws = None, model._draws(X, n_samples, random_state, **row_data)
         else:
+            check_rows_are_there("X", X, {name: row_data.get(name) for name in OF_COMPONENTS})
             components, of_rows = components_of(model, total), _given_of_rows(model, X, row_data)
             draws = components.draw(n_samples, random_state, getattr(model, "n_threads", None), of_rows)
         K = len(draws.weights)
@@ -495,7 +498,7 @@ def _upright(positions: NDArray) -> NDArray:
 def _given_of_rows(model, X, row_data):
     """What densities of rows depend on beside their values, checked, by name; a warning where the fit was given it, and
     neither rows, which predictions warn of, nor it are given here."""
-    names = [name for name in getattr(model, "_row_data", {}) if name not in OF_COMPONENTS]
+    names = names_for_densities(model)
     given = {name: row_data[name] for name in names if row_data.get(name) is not None}
     if not names or (X is not None and not given):
         return {}

@@ -13,6 +13,7 @@ from scipy.special import softmax
 from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.in_messages import in_short
 from mixfast.relations import Components, check_is_fitted_mixture, components_of, has_noise, without_left_out
+from mixfast.row_data import check_rows_are_there
 from mixfast.whole import check_whole
 
 #: Rows that are drawn from both mixtures together, where there is no closed form.
@@ -48,7 +49,7 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     NotFittedError
         For a model before `fit`.
     TypeError
-        For what is no mixture.
+        For what is no mixture, and for row data without X.
     ValueError
         For mixtures of different families, columns or categories without rows.
 
@@ -62,6 +63,7 @@ def match(a: Any, b: Any, X: ArrayLike | None = None, **row_data: ArrayLike) -> 
     """
     for name, model, other in (("a", a, b), ("b", b, a)):
         check_is_fitted_mixture(model, other, "match(a, b, X), two fitted mixtures and then rows", name)
+    check_rows_are_there("X", X, row_data)
     if X is not None:
         one, other = (_responsibilities(model, X, row_data) for model in (a, b))
         return assigned(-one.T @ other)

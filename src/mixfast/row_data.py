@@ -132,18 +132,32 @@ def check_not_of_formula(function, estimator, names_of_tables):
         )
 
 
-def check_no_others(function, estimator, data):
-    """Raises TypeError where a function was given what it does not know of the rows of this estimator."""
+def names_for_densities(estimator):
+    """What the density of a row of this estimator depends on beside its values, a list of names."""
+    return [name for name in estimator._row_data if name not in OF_COMPONENTS]
+
+
+def check_rows_are_there(name, rows, data):
+    """Raises TypeError where something is said of rows, and these, the argument of that name, are None."""
+    given = [own for own, values in data.items() if values is not None]
+    if rows is None and given:
+        raise TypeError(f"{given[0]} was given without {name}, the rows that it is of: pass these too")
+
+
+def check_no_others(function, estimator, data, known=None):
+    """Raises TypeError where a function was given what it does not know of the rows of this estimator: `known` are the
+    names that it takes, None for all that the estimator declares."""
+    here = "" if known is None else " here"
+    known = estimator._row_data if known is None else known
     for name in data:
-        if name not in estimator._row_data:
-            known = ", ".join(estimator._row_data) or "nothing"
+        if name not in known:
             own = estimator.get_params(deep=False)
-            close = nearest(name, [*estimator._row_data, *own], 1)
+            close = nearest(name, [*known, *own], 1)
             hint = f" Did you mean {one_name(close[0])}?" if close else ""
             hint = " It takes no weights: repeat the rows as often as they count" if name == "sample_weight" else hint
             raise TypeError(
                 f"{function}() got an unexpected keyword argument {name!r}: what rows of a {type(estimator).__name__} "
-                f"may have beside their values is {known}."
+                f"may have beside their values{here} is {', '.join(known) or 'nothing'}."
                 + (f" Give {name} to its constructor" if name in own else hint)
             )
 

@@ -41,7 +41,15 @@ from mixfast.matching import aligned, comparable, match
 from mixfast.read_only import frozen
 from mixfast.reading import described_frame
 from mixfast.relations import Components, check_is_fitted_mixture, check_option, has_noise
-from mixfast.row_data import check_names, check_number_of_components, of_family, rows_of, rows_with, separated
+from mixfast.row_data import (
+    check_names,
+    check_number_of_components,
+    check_rows_are_there,
+    of_family,
+    rows_of,
+    rows_with,
+    separated,
+)
 from mixfast.status import Status
 from mixfast.tables import LIBRARIES, Table, columns_of, feature_names, in_library, is_table, names_of, same_names
 
@@ -685,7 +693,8 @@ class BatchResult:
         Parameters
         ----------
         reference : int or estimator, default=None
-            A problem, or a fitted mixture of the same family. None is the problem with the most rows among those whose
+            A problem, or a fitted mixture of the same family; with `problems` of any family that reads these rows, as
+            `mixfast.match` takes it. None is the problem with the most rows among those whose
             number of components is the most frequent one, the first of equals.
         problems : list of array-like, 3-D array, or (X, offsets), default=None
             Rows of each problem, in the forms that `predict` takes, which mixtures of experts need. The reference and
@@ -703,7 +712,8 @@ class BatchResult:
         Raises
         ------
         ValueError
-            For a problem without parameters, a batch that has none at all, and a mixture of another family.
+            For a problem without parameters, a batch that has none at all, without `problems` a mixture of another
+            family, and with them one that has other columns or does not take what these rows have.
         TypeError
             For a reference that is neither, and for mixtures of experts without `problems` and `y`.
         """
@@ -716,16 +726,16 @@ class BatchResult:
                 f"components of a {type(estimator).__name__} are matched by what they share of rows: pass these, "
                 f"align(problems=problems, {needed})"
             )
-        if row_data:
-            raise TypeError(
-                f"{next(iter(row_data))} was given without problems, the rows that it is of: pass these too"
-            )
+        check_rows_are_there("problems", problems, row_data)
         return self._aligned(reference)[-1]
 
     def _aligned_by_rows(self, reference, problems, row_data):
         problems, _ = self._check_problems(problems, "align", row_data)
         target = self._reference(reference)
-        target = self._estimator(target, None) if isinstance(target, int) else target
+        if isinstance(target, int):
+            target = self._estimator(target, None)
+        else:
+            self._check_reads_rows(target, row_data)
         found = {}
         for i in np.flatnonzero(self.has_parameters):
             rows, data = separated(problems.rows_of(i))
@@ -738,6 +748,20 @@ class BatchResult:
         for i, own in found.items():
             matched[i] = own
         return matched
+
+    def _check_reads_rows(self, reference, row_data):
+        """Raises ValueError unless the reference has the columns of the problems, and takes what these rows have."""
+        n_features, given = reference._n_fitted_features(), [name for name, own in row_data.items() if own is not None]
+        wrong = (
+            [f"has {n_features} columns and problems have {self._n_features}"] if n_features != self._n_features else []
+        )
+        wrong += [f"does not take {name}" for name in given if name not in reference._row_data]
+        wrong += [f"needs {name}" for name in reference._needed_row_data if name not in given]
+        if wrong:
+            raise ValueError(
+                f"reference, a {type(reference).__name__}, {wrong[0]}: pass the number of a problem, or a fitted "
+                f"{type(self._estimators[0]).__name__} of the same columns"
+            )
 
     def _aligned(self, reference):
         """(`Components` of the reference, those of each problem or None, what `align` returns)"""

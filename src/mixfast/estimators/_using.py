@@ -19,7 +19,7 @@ from mixfast.estimators._by_em import OF_EACH_COMPONENT
 from mixfast.estimators._density import of_rows
 from mixfast.families.missing import patterns_of
 from mixfast.in_messages import among, in_short, one_name
-from mixfast.row_data import OF_COMPONENTS, numbered, rows_with, separated
+from mixfast.row_data import check_no_others, names_for_densities, numbered, rows_with, separated
 from mixfast.tables import is_nothing, is_table
 
 #: Draws that a level of the density is found from: a share of 0.95 has a standard error of 0.0007.
@@ -78,20 +78,14 @@ class UsedAsDensity:
 
     # ---- what rows have beside their values ----
 
-    def _check_names_given(self, function, data):
+    def _given_to_density(self, function, data):
         """What the density of a row depends on beside its values, of arguments by name; TypeError for others."""
-        known = [name for name in self._row_data if name not in OF_COMPONENTS]
-        for name in data:
-            if name not in known:
-                raise TypeError(
-                    f"{type(self).__name__}.{function}() got an unexpected keyword argument {name!r}"
-                    + (f": of what rows have beside their values it takes {', '.join(known)}" if known else "")
-                )
+        check_no_others(function, self, data, names_for_densities(self))
         return {name: values for name, values in data.items() if values is not None}
 
     def _checked_given(self, function, data, n_samples):
         """The same checked, (n_samples,) each; a warning where the fit was given what is not given here."""
-        data = self._check_names_given(function, data)
+        data = self._given_to_density(function, data)
         return self._check_row_data(data, np.empty((n_samples, 0)), reset=False)
 
     def _margin_for(self, columns, X):
@@ -197,7 +191,7 @@ class UsedAsDensity:
             As `marginal`.
         """
         places = self._places(columns, leaves_some=True)
-        row_data = self._check_names_given("condition", row_data)
+        row_data = self._given_to_density("condition", row_data)
         given = np.atleast_1d(np.asarray(values, dtype=object))  # whose strings make none of numbers beside them
         values = np.atleast_1d(np.asarray(values))
         if values.shape != (len(places),):
@@ -274,7 +268,7 @@ class UsedAsDensity:
         self._check_assigned()
         read = self._read_rows(rows_with(X, row_data), reset=False)
         rows, data = separated(read)
-        given = {name: values for name, values in data.items() if name not in OF_COMPONENTS}
+        given = {name: values for name, values in data.items() if name in names_for_densities(self)}
         shares = self._evaluate_read(read, resp=True).resp.astype(np.float64)
         return rows.toarray() if scipy.sparse.issparse(rows) else rows, given, shares
 
@@ -581,7 +575,7 @@ class UsedAsDensity:
         if not isinstance(contamination, Real) or not 0 < contamination < 1:
             raise ValueError(f"contamination={contamination!r} should be between 0 and 1")
         self._check_has_levels(n_draws)
-        read = self._read_rows(rows_with(X, self._check_names_given("is_outlier", row_data)), reset=False)
+        read = self._read_rows(rows_with(X, self._given_to_density("is_outlier", row_data)), reset=False)
         rows, data = separated(read)
         log_density = self._evaluate_read(read, log_norm=True).log_norm
         patterns, exposure = _patterns_with_gaps(rows), data.get("exposure")
