@@ -168,7 +168,7 @@ def bootstrap_lrt(
     check_comparable(estimator, X, "bootstrap_lrt(X, estimator, n_components)")
     for name, number in (("n_components", n_components), ("n_bootstrap", n_bootstrap)):
         check_whole(name, number)
-    check_not_of_formula("bootstrap_lrt", estimator, [names_of(X)])
+    check_not_of_formula("bootstrap_lrt()", estimator, [names_of(X)])
     check_names("bootstrap_lrt", estimator, row_data)
     for name in OF_COMPONENTS:
         if row_data.get(name) is not None and (name == "known_labels" or not estimator._needed_row_data):

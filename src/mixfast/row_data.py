@@ -119,14 +119,15 @@ def is_of_formula(estimator, names):
 
 
 def check_not_of_formula(function, estimator, names_of_tables):
-    """Raises TypeError where a function that reads no formulas was given a table for one: the response would be taken
-    for a predictor, and terms would be missing. `names_of_tables` has the names of the columns of each table."""
+    """Raises TypeError where a call that reads no formulas, `function` in words, was given a table for one: the
+    response would be taken for a predictor, and terms would be missing. `names_of_tables` has the names of the columns
+    of each table."""
     if "_fitted_formula" not in vars(estimator):
         return
     names = next((names for names in names_of_tables if is_of_formula(estimator, names)), None)
     if names is not None:
         raise TypeError(
-            f"{function}() reads no formulas, and the {type(estimator).__name__} was fitted by one whose terms are "
+            f"{function} reads no formulas, and the {type(estimator).__name__} was fitted by one whose terms are "
             f"{listed(estimator._fitted_formula.names)}: got a table with the columns {listed(names)}. Compute "
             "the terms and pass arrays of them, with y beside, or fit clones to tables: clone(estimator).fit(table)"
         )

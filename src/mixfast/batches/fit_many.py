@@ -149,7 +149,7 @@ def fit_many(
     if isinstance(problems, Iterator):
         problems = list(problems)
     if isinstance(problems, list | tuple):
-        check_not_of_formula("fit_many", estimator, map(names_of, problems))
+        check_not_of_formula("fit_many()", estimator, map(names_of, problems))
     check_names("fit_many", estimator, problems.row_data if isinstance(problems, Problems) else row_data)
     n_threads = resolve_threads(n_threads)
     tries_all = isinstance(covariance_type, str) and covariance_type == ALL_SHAPES
@@ -254,7 +254,7 @@ def fit_many_columns(
     """
     check_can_be_fitted(estimator, data, "fit_many_columns(data, estimator)")
     names, columns = columns_of(data)
-    check_not_of_formula("fit_many_columns", estimator, [names])
+    check_not_of_formula("fit_many_columns()", estimator, [names])
     check_names("fit_many_columns", estimator, row_data)
     kept = [~np.isnan(column) if column.dtype.kind == "f" else np.ones(len(column), dtype=bool) for column in columns]
     of_rows = {"sample_weight": sample_weight, **row_data}
@@ -350,7 +350,7 @@ def fit_many_groups(
             raise TypeError(f"fit_many_groups has no parameter {name!r}")
     table = Table(data)
     grouping = Grouping.of(table, by, columns, {"sample_weight": sample_weight, **row_data})
-    check_not_of_formula("fit_many_groups", estimator, [grouping.columns])
+    check_not_of_formula("fit_many_groups()", estimator, [grouping.columns])
     found = grouping.read(table, estimator)
     if not len(found.places):
         raise NoRowsError("no row of the table has values in all columns")

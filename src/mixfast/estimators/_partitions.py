@@ -24,7 +24,7 @@ from mixfast.estimators._kmeans_parallel import Seeds, strata
 from mixfast.estimators._passes import CheckedPasses, Task
 from mixfast.partitions import for_passes
 from mixfast.progress import Bar
-from mixfast.row_data import OF_COMPONENTS, Responses, check_no_others, form_of
+from mixfast.row_data import OF_COMPONENTS, Responses, check_no_others, check_not_of_formula, form_of
 from mixfast.statistics import Statistics
 from mixfast.status import Status
 from mixfast.tables import adopted, names_of
@@ -185,6 +185,7 @@ class SurveyRows(Task):
 
     def look(self, partition, state):
         check_no_others("fit", self.estimator, partition.row_data)
+        check_not_of_formula("fit of rows in partitions", self.estimator, [names_of(partition.X)])
         number, X, sample_weight, row_data = partition = gathered(self.estimator, partition)
         self.estimator._check_for_statistics(row_data)
         design = self.estimator.design(X, sample_weight=sample_weight, **row_data)
