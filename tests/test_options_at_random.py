@@ -21,7 +21,9 @@ from mixfast.estimators._likelihood import LikelihoodMixture
 from mixfast.estimators._using import EllipticalColumns, IndependentColumns
 from mixfast.partitions import InMemory
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of fits that are stopped early, of components on few rows
+#: What the library says of fits that are stopped early and of components on few rows: `ConvergenceWarning`, which is a
+#: UserWarning, and others. Warnings of NumPy about numbers, which are `RuntimeWarning`, are errors.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 CASES = [drawn(seed) for seed in seeds()]
 
@@ -95,9 +97,11 @@ ROUGH = (
     | Status.EMPTIED_COMPONENT
     | Status.IMPOSSIBLE_ROWS
     | Status.CAPPED_PARAMETER
-    | Status.SPURIOUS_COMPONENT
     | Status.CONSTANT_DATA
 )
+
+#: What the same fit in another form is to find as well. A spurious component is a finding: near numbers stay near.
+FOUND = ROUGH | Status.SPURIOUS_COMPONENT
 
 
 # ---- fits -----------------------------------------------------------------------------------------------------------
@@ -133,10 +137,23 @@ def test_it_is_fitted_and_all_its_numbers_are_finite(case):
         assert np.all(np.isfinite(case.model.lower_bounds_))
 
 
-def test_most_fits_are_smooth():
-    """So that laws of near numbers are laws of most of them, whatever seeds are asked for."""
-    of_suite = [case for case in map(drawn, range(60)) if is_fitted_by_bound(case)]
-    assert np.mean([bool(case.model.status_ & ROUGH) for case in of_suite]) < 0.5
+def is_determined(model):
+    """By its rows, to as many digits as laws of near numbers ask for: not if a covariance is singular to most digits.
+    Of 1,400 cases two failed these laws: an outlier, units and few rows made ratios of 1e11 and 1e16 between
+    eigenvalues, at which bounds differed by 4e-6 and 7e-2 with the order of the rows."""
+    if model.status_ & ROUGH:
+        return False
+    covariances = np.asarray(getattr(model, "covariances_", 1.0), dtype=float)
+    is_full = covariances.ndim == 3 or getattr(model, "covariance_type", None) == "tied"
+    return not is_full or bool(np.all(np.linalg.cond(covariances) < 1e10))
+
+
+@pytest.mark.parametrize("made", [lambda case: case.model, begun], ids=["fits", "begun"])
+def test_most_fits_are_determined(made):
+    """So that laws of near numbers are laws of most of them, whatever seeds are asked for: 0.92 of whole fits are, and
+    0.97 of those that are begun."""
+    of_suite = [case for case in map(drawn, range(150)) if by_em(case)]
+    assert np.mean([is_determined(made(case)) for case in of_suite]) > 0.85
 
 
 # ---- the objective --------------------------------------------------------------------------------------------------
@@ -154,7 +171,9 @@ def test_the_objective_never_falls_without_a_status(case):
     bounds = np.asarray(case.model.lower_bounds_, dtype=float)
     if isinstance(case.estimator, DirichletProcessMixture):
         bounds = bounds[:-1]  # components of less than half a row go at the end, whatever the bound says
-    allowed = (1e-4 if case.is_single else 1e-6) * (1 + np.abs(bounds[1:]))
+    # Less than the 1e-6, and 1e-4 of single precision, from which the library sets the status, or this could not fail.
+    # In 1,063 fits the largest fall was 6e-8, of VEV; in 141 of single precision 9e-6, of VVE, and of others 3e-7.
+    allowed = (3e-5 if case.is_single else 2e-7) * (1 + np.abs(bounds[1:]))
     if np.any(np.diff(bounds) < -allowed):
         assert case.model.status_ & (Status.LOWER_BOUND_FELL | Status.REPAIRED_COVARIANCE | Status.IMPOSSIBLE_ROWS)
 
@@ -218,9 +237,47 @@ def test_rows_in_another_layout_have_the_same_bits(case, form):
     assert same_bits(Rows(rows.X, case.shown.data).to(model.score_samples), case.shown.to(case.model.score_samples))
 
 
-@law()
+#: A pass is split by its operations: 10,000,000 are for a thread. So many rows have lanes for all threads, and for most
+#: estimators operations for three: fewer rows would test one thread against one.
+N_MANY = 250_000
+
+
+def many(case):
+    """Rows of the case over and over, in no order: lanes of the same rows would have the same sums, whose order would
+    not matter. Groups stay as large as they are."""
+    n = len(case.rows)
+    order = np.random.default_rng(case.seed).permutation(n * -(-N_MANY // n))
+    rows = case.rows.some(order % n)
+    if case.has("groups"):
+        rows.data["groups"] += order // n * (case.rows.data["groups"].max() + 1)
+    return rows
+
+
+def of_many(case, n_threads):
+    """Two iterations from one start: as many passes as can differ."""
+    params = {"n_iter" if isinstance(case.estimator, GSDMM) else "max_iter": 2, "n_init": 1}
+    known = case.estimator.get_params(deep=False)
+    return fit(case, many(case), n_threads=n_threads, **{name: own for name, own in params.items() if name in known})
+
+
+def in_law_of_threads(case):
+    """Every fifth, which take half a second in the mean; so many rows of objects take twelve to be read."""
+    return case.seed % 5 == 0 and case.rows.X.dtype != object
+
+
+@law(in_law_of_threads)
 def test_any_number_of_threads_has_the_same_bits(case):
-    assert_same_fit(fit(case, n_threads=3), case.model)
+    assert_same_fit(of_many(case, 3), of_many(case, 1))
+
+
+def test_most_passes_over_many_rows_are_split():
+    """So that the law above is one of several threads, whatever seeds are asked for. Of 22 such passes at the seeds
+    of the suite 18 are of two or three."""
+    of_suite = [case for case in map(drawn, range(150)) if in_law_of_threads(case)]
+    of_suite = [case for case in of_suite if is_fitted_by_bound(case) and is_density(case)]
+    passes = [copy.deepcopy(case.model).set_params(n_threads=3)._pass_over(many(case).X)[0] for case in of_suite]
+    assert all(p.n_lanes > 7 for p in passes)
+    assert np.mean([p.n_threads > 1 for p in passes]) > 0.6
 
 
 @law()
@@ -274,8 +331,8 @@ def test_rows_of_weight_zero_are_not_there(case):
 def assert_near(case, found, wanted, rows, shifts=0.0):
     """The same findings; where the fits are smooth the same bound and densities of rows, but for rounding. `shifts`: of
     the log densities of the rows."""
-    assert found.status_ & ROUGH == wanted.status_ & ROUGH
-    if not found.status_ & ROUGH:
+    assert found.status_ & FOUND == wanted.status_ & FOUND
+    if is_determined(wanted):
         assert_near_numbers(case, found, wanted, rows, shifts)
 
 
@@ -380,9 +437,8 @@ def test_iterations_over_partitions_are_iterations_over_the_rows(case):
         for part in parts
     ]
     whole, found = case.rows.to(copy.deepcopy(start).fit), copy.deepcopy(start).fit(InMemory(given))
-    spread = ROUGH & ~Status.SPURIOUS_COMPONENT  # which is not looked for in rows that are elsewhere
-    assert found.status_ & spread == whole.status_ & spread
-    if not whole.status_ & ROUGH:
+    assert found.status_ & ROUGH == whole.status_ & ROUGH  # spurious components are not looked for in rows elsewhere
+    if is_determined(whole):
         assert_near_numbers(case, found, whole, case.shown)
 
 
@@ -395,7 +451,8 @@ def test_a_warm_start_goes_on_from_where_the_fit_stopped(case):
     if np.all(case.model._mixing() > 0) and not (model.status_ | case.model.status_) & (
         ROUGH | Status.LOWER_BOUND_FELL
     ):
-        slack = (1e-4 if case.is_single else 1e-6) * (1 + abs(case.model.lower_bound_))
+        # the largest fall of 829 was 9e-11, of VEV; of 108 in single precision 1.3e-7
+        slack = (1e-6 if case.is_single else 1e-9) * (1 + abs(case.model.lower_bound_))
         assert model.lower_bound_ >= case.model.lower_bound_ - slack
 
 
@@ -456,7 +513,7 @@ def test_a_density_is_a_margin_times_a_conditional(case):
     first = case.model.marginal([0]).score_samples(row[:, :1])[0]
     others = case.model.condition([0], row[0, :1]).score_samples(row[:, 1:])[0]
     wanted = case.model.score_samples(row)[0]
-    tolerance = 1e-3 if case.model.status_ & ROUGH else 1e-6  # covariances may be singular to half of the digits
+    tolerance = 1e-3 if case.model.status_ & FOUND else 1e-6  # covariances may be singular to half of the digits
     assert first + others == pytest.approx(wanted, rel=tolerance, abs=tolerance)
 
 
@@ -465,7 +522,7 @@ def test_a_margin_is_the_density_of_rows_without_the_other_columns(case):
     X = case.rows.X.copy()
     X[:, 0] = np.nan
     margin = case.model.marginal(list(range(1, X.shape[1])))
-    tolerance = 1e-3 if case.model.status_ & ROUGH else 1e-6
+    tolerance = 1e-3 if case.model.status_ & FOUND else 1e-6
     np.testing.assert_allclose(
         margin.score_samples(X[:, 1:]), case.model.score_samples(X), rtol=tolerance, atol=tolerance
     )
