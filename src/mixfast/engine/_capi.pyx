@@ -46,7 +46,7 @@ from mixfast.engine._pass cimport (
 )
 from mixfast.engine._predictions cimport results_t, writing
 from mixfast.engine._random cimport DRAWN_ROWS, one_of, open_stream
-from mixfast.engine._reals cimport put
+from mixfast.engine._reals cimport get, put
 from mixfast.engine._rows cimport are_finite, value_of, weigh, weighed_t
 
 from mixfast.status import Status
@@ -184,14 +184,10 @@ cdef bint has_nan(const void *values, Py_ssize_t n_rows, Py_ssize_t n_columns, i
     cdef Py_ssize_t i
     cdef double value
     for i in range(n_rows if values != NULL else 0):
-        value = real_at_place(values, real_bytes, i * n_columns)
+        value = get(values, real_bytes, i * n_columns)
         if value != value:
             return True
     return False
-
-
-cdef inline double real_at_place(const void *values, int real_bytes, Py_ssize_t i) noexcept nogil:
-    return (<const float *> values)[i] if real_bytes == sizeof(float) else (<const double *> values)[i]
 
 
 cdef Py_ssize_t count_rows(const rows_t *rows) noexcept nogil:
